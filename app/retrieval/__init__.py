@@ -1,0 +1,1 @@
+"""Finding passages: by meaning (Chroma) and by words (PostgreSQL), fused."""
