@@ -1,0 +1,96 @@
+"""Which Chroma collection serves a knowledge base, and which is being built to follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.stores.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One collection: all ready passages of a knowledge base as vectors of one model."""
+
+    id: int
+    knowledge_base_id: int
+    model: str
+    dimension: int
+    state: Literal["building", "serving", "broken"]
+    reason: str | None
+
+    @property
+    def collection(self) -> str:
+        """Its name in Chroma."""
+        return f"generation-{self.id}"
+
+
+COLUMNS = "id, knowledge_base_id, model, dimension, state, reason"
+
+
+class Generations:
+    """The table of that name."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def serving(self, knowledge_base_id: int) -> Generation | None:
+        """The one that answers questions, if there is one."""
+        row = await self._database.row(
+            f"SELECT {COLUMNS} FROM generations WHERE knowledge_base_id = %s AND state = 'serving'",
+            knowledge_base_id,
+        )
+        return Generation(**row) if row else None
+
+    async def all(self, knowledge_base_id: int | None = None) -> list[Generation]:
+        """All of one knowledge base, or all there are; oldest first."""
+        rows = await self._database.rows(
+            f"""SELECT {COLUMNS} FROM generations
+            WHERE %(kb)s::bigint IS NULL OR knowledge_base_id = %(kb)s ORDER BY id""",
+            kb=knowledge_base_id,
+        )
+        return [Generation(**row) for row in rows]
+
+    async def begin(self, knowledge_base_id: int, model: str, dimension: int) -> Generation:
+        """Start the next one. Documents that become ready from now on are written to it as well."""
+        async with self._database.transaction() as connection:
+            await lock_knowledge_base(connection, knowledge_base_id)
+            cursor = await connection.execute(
+                f"""INSERT INTO generations (knowledge_base_id, model, dimension, state)
+                VALUES (%s, %s, %s, 'building') RETURNING {COLUMNS}""",
+                (knowledge_base_id, model, dimension),
+            )
+            row = await cursor.fetchone()
+        return Generation(**row) if row else await self.begin(knowledge_base_id, model, dimension)
+
+    async def promote(self, generation: Generation) -> list[Generation]:
+        """Let a finished one serve; returns those it takes the place of, to be dropped."""
+        async with self._database.transaction() as connection:
+            await lock_knowledge_base(connection, generation.knowledge_base_id)
+            cursor = await connection.execute(
+                f"""DELETE FROM generations WHERE knowledge_base_id = %s AND id < %s RETURNING {COLUMNS}""",
+                (generation.knowledge_base_id, generation.id),
+            )
+            old = [Generation(**row) for row in await cursor.fetchall()]
+            await connection.execute(
+                "INSERT INTO removed_collections (name) SELECT unnest(%s::text[])",
+                ([one.collection for one in old],),
+            )
+            await connection.execute(
+                "UPDATE generations SET state = 'serving' WHERE id = %s", (generation.id,)
+            )
+        return old
+
+    async def mark_broken(self, generation: Generation, reason: str) -> bool:
+        """Take one out of service; ``False`` if somebody did so before."""
+        changed = await self._database.execute(
+            "UPDATE generations SET state = 'broken', reason = %s WHERE id = %s AND state <> 'broken'",
+            reason[:500],
+            generation.id,
+        )
+        return changed == 1
+
+
+async def lock_knowledge_base(connection: Connection, knowledge_base_id: int) -> None:
+    """Hold off all other changes to what is ready in a knowledge base until the transaction ends."""
+    await connection.execute("SELECT 1 FROM knowledge_bases WHERE id = %s FOR UPDATE", (knowledge_base_id,))
