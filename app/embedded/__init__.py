@@ -1,0 +1,1 @@
+"""The servers inside one installation, PostgreSQL and Chroma: owned by this process and gone with it."""
