@@ -1,0 +1,1 @@
+"""One module per family of formats; each has ``accepts(source, kind)`` and ``pages(source, limits)``."""
