@@ -1,0 +1,1 @@
+"""Text to vectors: a local engine on onnxruntime, or any server that speaks the OpenAI protocol."""
