@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,6 +51,32 @@ class Generations:
             kb=knowledge_base_id,
         )
         return [Generation(**row) for row in rows]
+
+    async def first(
+        self,
+        knowledge_base_id: int,
+        model: str,
+        dimension: int,
+        create: Callable[[str], Awaitable[None]],
+    ) -> list[Generation]:
+        """Those that are not broken; if there never was one, make it, with ``create`` for its collection."""
+        async with self._database.transaction() as connection:
+            await lock_knowledge_base(connection, knowledge_base_id)
+            cursor = await connection.execute(
+                f"SELECT {COLUMNS} FROM generations WHERE knowledge_base_id = %s ORDER BY id",
+                (knowledge_base_id,),
+            )
+            found = [Generation(**row) for row in await cursor.fetchall()]
+            if not found:
+                cursor = await connection.execute(
+                    f"""INSERT INTO generations (knowledge_base_id, model, dimension, state)
+                    SELECT id, %s, %s, 'serving' FROM knowledge_bases WHERE id = %s RETURNING {COLUMNS}""",
+                    (model, dimension, knowledge_base_id),
+                )
+                found = [Generation(**row) for row in await cursor.fetchall()]
+                for generation in found:
+                    await create(generation.collection)
+        return [generation for generation in found if generation.state != "broken"]
 
     async def begin(self, knowledge_base_id: int, model: str, dimension: int) -> Generation:
         """Start the next one. Documents that become ready from now on are written to it as well."""

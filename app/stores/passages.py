@@ -132,7 +132,8 @@ async def _insert_chunks(
     cursor = await connection.execute(
         """
         INSERT INTO chunks (document_id, ordinal, page, start_at, end_at, headings, tokens, text)
-        SELECT %s, * FROM unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::text[], %s::int[], %s::text[])
+        SELECT %s::uuid, *
+        FROM unnest(%s::int[], %s::int[], %s::int[], %s::int[], %s::text[], %s::int[], %s::text[])
         RETURNING id, ordinal
         """,
         (

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,9 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import AssistantError, Unavailable
-
-if TYPE_CHECKING:
-    from chromadb.api import AsyncClientAPI
 
 BATCH = 2_000  # a request's vectors; the server takes up to 5,461
 Vectors = NDArray[np.float32]
@@ -40,7 +37,7 @@ class VectorIndex:
     def __init__(self, url: str, *, timeout_seconds: float = 10) -> None:
         self.url = url
         self._timeout = timeout_seconds
-        self._client: AsyncClientAPI | None = None
+        self._client: Any = None  # an AsyncClientAPI; its way to close is not part of its type
         self._collections: dict[str, Any] = {}
         self._opening = asyncio.Lock()
 
@@ -122,17 +119,18 @@ class VectorIndex:
             # the client shares its connections through private state; this is the way it closes them itself
             await client._server._cleanup()  # noqa: SLF001
 
-    async def _open(self) -> AsyncClientAPI:
+    async def _open(self) -> Any:
         async with self._opening:
             if self._client is None:
                 import chromadb
+                from chromadb.config import Settings
 
                 address = urlsplit(self.url)
                 self._client = await chromadb.AsyncHttpClient(
                     host=address.hostname or "127.0.0.1",
                     port=address.port or (443 if address.scheme == "https" else 80),
                     ssl=address.scheme == "https",
-                    settings=chromadb.Settings(anonymized_telemetry=False),
+                    settings=Settings(anonymized_telemetry=False),
                 )
             return self._client
 

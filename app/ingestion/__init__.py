@@ -1,0 +1,1 @@
+"""From an uploaded file to passages that answer: taken in, parsed, cut, embedded, indexed, published."""

@@ -1,0 +1,136 @@
+"""A question in, passages out: both searches at once, fused; one of them is enough."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from typing import TypeVar
+
+from app.embedding.base import Embedder
+from app.errors import AssistantError, Unavailable
+from app.retrieval.fuse import DENSE_WEIGHT, DENSE_WEIGHT_OTHER, Fused, Ranking, fuse
+from app.retrieval.lexical import LexicalSearch
+from app.retrieval.passage import Passage
+from app.retrieval.words import language_of
+from app.stores.database import Database
+from app.stores.generations import Generation, Generations
+from app.stores.vectors import IndexBroken, VectorIndex
+
+T = TypeVar("T")
+Report = Callable[[Generation, str], Awaitable[None]]
+
+NO_INDEX = ("index_unavailable", "The vector index is away, so passages were found by their words alone.")
+NO_EMBEDDING = (
+    "embedding_unavailable",
+    "The embedding model does not answer, so passages were found by their words alone.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Passages, best first, how long each stage took in seconds, and what was missing (code, sentence)."""
+
+    passages: list[Passage]
+    seconds: dict[str, float] = field(default_factory=dict)
+    degraded: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Search:
+    """Finds the passages of one knowledge base that suit a question.
+
+    ``report(generation, reason)`` is called when the vector index turns out to be broken.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        index: VectorIndex,
+        embedder: Embedder,
+        report: Report,
+        *,
+        candidates: int = 50,
+    ) -> None:
+        self._database = database
+        self._index = index
+        self._embedder = embedder
+        self._report = report
+        self._candidates = candidates
+        self._lexical = LexicalSearch(database)
+        self._generations = Generations(database)
+
+    async def search(self, knowledge_base_id: int, question: str, limit: int = 8) -> Found:
+        """The best ``limit`` passages. Raises :class:`Unavailable` only if the database is away."""
+        started = time.perf_counter()
+        seconds: dict[str, float] = {}
+        degraded: list[tuple[str, str]] = []
+        dense, lexical = await asyncio.gather(
+            self._dense(knowledge_base_id, question, seconds, degraded),
+            _timed("lexical", seconds, self._lexical.search(knowledge_base_id, question, self._candidates)),
+        )
+        fused = fuse(dense, lexical, self._dense_weight(question))[:limit]
+        passages = await _timed("passages", seconds, self._load(fused))
+        seconds["total"] = time.perf_counter() - started
+        return Found(passages, seconds, degraded)
+
+    async def _dense(
+        self,
+        knowledge_base_id: int,
+        question: str,
+        seconds: dict[str, float],
+        degraded: list[tuple[str, str]],
+    ) -> Ranking:
+        generation, vector = await asyncio.gather(
+            self._generations.serving(knowledge_base_id),
+            _timed("embed", seconds, self._embedder.embed([question])),
+            return_exceptions=True,
+        )
+        if isinstance(generation, BaseException):
+            raise generation
+        if isinstance(vector, BaseException):
+            if not isinstance(vector, AssistantError):
+                raise vector
+            degraded.append(NO_EMBEDDING)
+            return []
+        if generation is None or generation.model != self._embedder.name:
+            if await self._generations.all(knowledge_base_id):
+                degraded.append(NO_INDEX)
+            return []
+        try:
+            query = self._index.query(generation.collection, vector[0], self._candidates)
+            return await _timed("dense", seconds, query)
+        except Unavailable:
+            degraded.append(NO_INDEX)
+        except IndexBroken as broken:
+            degraded.append(NO_INDEX)
+            await self._report(generation, broken.message)
+        return []
+
+    def _dense_weight(self, question: str) -> float:
+        if self._embedder.name != "all-MiniLM-L6-v2":
+            return DENSE_WEIGHT
+        return DENSE_WEIGHT if language_of(question) in {"english", "simple"} else DENSE_WEIGHT_OTHER
+
+    async def _load(self, fused: list[Fused]) -> list[Passage]:
+        """The passages themselves; those whose document is not ready (any more) are left out."""
+        rows = await self._database.rows(
+            """
+            SELECT c.id AS chunk_id, c.document_id, d.name AS document, c.page, p.kind AS page_kind,
+                   p.title AS page_title, c.start_at AS start, c.end_at AS "end", c.headings, c.text
+            FROM chunks c JOIN documents d ON d.id = c.document_id
+            JOIN pages p ON p.document_id = c.document_id AND p.number = c.page
+            WHERE c.id = ANY (%s::bigint[]) AND d.state = 'ready'
+            """,
+            [one.chunk_id for one in fused],
+        )
+        by_id = {row["chunk_id"]: row for row in rows}
+        return [Passage(**by_id[one.chunk_id] | asdict(one)) for one in fused if one.chunk_id in by_id]
+
+
+async def _timed(name: str, seconds: dict[str, float], work: Awaitable[T]) -> T:
+    started = time.perf_counter()
+    try:
+        return await work
+    finally:
+        seconds[name] = time.perf_counter() - started
