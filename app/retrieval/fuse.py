@@ -1,8 +1,8 @@
 """Two rankings into one.
 
-Scores are made comparable by where they lie between nothing and the ranking's best, then added with weights
-(convex combination; Bruch, Gai, Ingber: An Analysis of Fusion Functions for Hybrid Retrieval, 2023, which finds
-it better than reciprocal ranks and robust in its one parameter). The weight was measured by
+Scores are made comparable by where they lie between nothing and the ranking's best, then added with weights:
+a convex combination (Bruch, Gai, Ingber: An Analysis of Fusion Functions for Hybrid Retrieval, 2023), found
+there to be better than reciprocal ranks and robust in its one parameter. The weights were measured by
 ``ka bench quality``; see docs/benchmarks.md.
 """
 

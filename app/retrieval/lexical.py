@@ -1,10 +1,10 @@
 """Passages by their words: BM25 over PostgreSQL's full text index.
 
-PostgreSQL's own ``ts_rank`` does not know how common a word is, which BM25 does, and reads every match, which
-for common words is most of a large collection. So each word is ranked by itself (its ``ts_rank`` rises with the
-number of occurrences and levels off, as BM25's term frequency part does) and weighted by its inverse document
-frequency (Robertson, Zaragoza: The Probabilistic Relevance Framework, 2009, eq. 3.15), and only passages with
-at least one of the question's rarer words are read at all.
+PostgreSQL's own ``ts_rank`` does not know how common a word is, which BM25 does, and it reads every match,
+which for common words is most of a large collection. So each word is ranked by itself (its ``ts_rank`` rises
+with the number of occurrences and levels off, as BM25's term frequency part does) and weighted by its inverse
+document frequency (Robertson, Zaragoza: The Probabilistic Relevance Framework, 2009, eq. 3.15), and only
+passages with at least one of the question's rarer words are read at all.
 """
 
 from __future__ import annotations
