@@ -74,6 +74,6 @@ async def _revive(server: Server, on_restart: Callable[[], Awaitable[None]] | No
         if on_restart is not None:
             await on_restart()
     except AssistantError as problem:
-        _LOGGER.error("%s", problem.sentence())  # noqa: TRY400 (the sentence is enough)
+        _LOGGER.error("%s", problem.sentence())
     except Exception:
         _LOGGER.exception("%s runs again, but what was to be done after that failed", server.name)
