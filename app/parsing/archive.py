@@ -18,9 +18,9 @@ MAX_ENTRIES = 50_000
 _RATIO = 300
 _RATIO_FROM = 32 * 1024**2
 _MEDIA = re.compile(
-    r"\.(png|jpe?g|gif|bmp|tiff?|emf|wmf|mp[34]|m4[av]|mov|avi|wav|wmv|ttf|otf|woff2?|bin)$", re.I
+    r"\.(png|jpe?g|gif|bmp|tiff?|emf|wmf|mp[34]|m4[av]|mov|avi|wav|wmv|ttf|otf|woff2?|bin)$", re.IGNORECASE
 )
-_DOCTYPE = re.compile(rb"<!(DOCTYPE|ENTITY)", re.I)
+_DOCTYPE = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 _ENCRYPTED = 0x1
 
 

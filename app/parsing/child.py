@@ -34,7 +34,7 @@ def _send_pages(
 ) -> None:
     last: Mapping[str, Any] = {"type": "end"}
     # The descriptor belongs to the process and is closed with it.
-    with open(document, "rb", closefd=False) as file:  # noqa: PTH123 - a descriptor, not a path
+    with open(document, "rb", closefd=False) as file:
         try:
             for page in pages(from_file(file, name), limits, formats):
                 out.sendall(encode(page_message(page)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# PostgreSQL refuses NUL, UTF-8 refuses lone surrogates, and no reader wants the other controls or noncharacters.
+# PostgreSQL refuses NUL, UTF-8 refuses lone surrogates, and no reader wants the other controls or
+# noncharacters.
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]+"
 )

@@ -1,7 +1,7 @@
 """What a parser process gives up before it looks at a document.
 
-Limits come from setrlimit(2), ties to its parent and privileges from prctl(2), the file system from landlock(7)
-where the kernel has it. None of it needs privileges; all of it holds for root as well.
+Limits come from setrlimit(2), ties to its parent and privileges from prctl(2), the file system from
+landlock(7) where the kernel has it. None of it needs privileges; all of it holds for root as well.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process when its parent, of process id ``parent``, ends; also if it just did."""
+    """Have the kernel end this process when its parent, of process id ``parent``, ends; also if it just
+    did.
+    """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
@@ -63,7 +65,8 @@ def readable_paths() -> list[str]:
 
 
 def file_rules(paths: list[str]) -> int | None:
-    """Make a Landlock ruleset that allows reading beneath ``paths`` only, and no TCP where it can forbid that.
+    """Make a Landlock ruleset that allows reading beneath ``paths`` only, and no TCP where it can forbid
+    that.
 
     Returns its file descriptor, or None when the kernel has no Landlock.
     """

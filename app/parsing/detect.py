@@ -65,8 +65,9 @@ _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 def detect(source: Source) -> Kind:
     """Return the type of the file, from what is in it.
 
-    Raises: Empty (no bytes, or nothing but white space), Unsupported (a type that is known and cannot be read, or
-    no type that is known), PasswordNeeded (an encrypted office document), Damaged, TooLarge (an archive bomb).
+    Raises: Empty (no bytes, or nothing but white space), Unsupported (a type that is known and cannot be
+    read, or no type that is known), PasswordNeeded (an encrypted office document), Damaged, TooLarge (an
+    archive bomb).
     """
     head = source.head
     if not head.strip(b"\x00\t\n\r\x0b\x0c "):

@@ -30,14 +30,14 @@ class Format(Protocol):
 
 def load(names: Iterable[str] = FORMATS) -> list[Format]:
     """Import the format modules ``names``, and with them the libraries they need."""
-    return [cast(Format, importlib.import_module(name)) for name in names]
+    return [cast("Format", importlib.import_module(name)) for name in names]
 
 
 def pages(source: Source, limits: Limits, formats: Iterable[Format]) -> Iterator[Page]:
     """Yield the cleaned pages of a document, in order. Pages without text are kept, to keep the numbers.
 
-    Raises: Unreadable, and nothing else: what a parser did not foresee counts as damage, except for running out
-    of memory.
+    Raises: Unreadable, and nothing else: what a parser did not foresee counts as damage, except for running
+    out of memory.
     """
     try:
         yield from _checked(source, limits, formats)

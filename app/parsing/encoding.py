@@ -18,8 +18,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# The lead bytes under which each double-byte encoding keeps its commonest characters (kana, first level of Han,
-# the usual Hangul, punctuation). A text read in the wrong one of them falls outside.
+# The lead bytes under which each double-byte encoding keeps its commonest characters (kana, first level of
+# Han, the usual Hangul, punctuation). A text read in the wrong one of them falls outside.
 _COMMON_LEADS: dict[str, tuple[range, ...]] = {
     "cp932": (range(0x81, 0x84), range(0x88, 0x98)),
     "euc_jp": (range(0xA1, 0xA2), range(0xA4, 0xA6), range(0xB0, 0xD0)),

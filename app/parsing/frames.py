@@ -1,9 +1,9 @@
 """The few messages between the service and its parsers: length and JSON, nothing that could carry code.
 
-A document's parser writes frames to its own stream socket: four bytes of length (big-endian), then a JSON object
-with a ``type``: ``page`` (number, kind, title, text), ``error`` (reason, details) or ``end``. Both sides of the
-control socket exchange one JSON object per packet. Everything that comes from a parser is checked here as
-data of a stranger.
+A document's parser writes frames to its own stream socket: four bytes of length (big-endian), then a JSON
+object with a ``type``: ``page`` (number, kind, title, text), ``error`` (reason, details) or ``end``. Both
+sides of the control socket exchange one JSON object per packet. Everything that comes from a parser is
+checked here as data of a stranger.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ PAGE_KINDS: frozenset[str] = frozenset(get_args(PageKind))
 class Page:
     """Text of one page of a document.
 
-    ``number`` counts from 1; ``title`` is the sheet's name, the slide's title, the section a bookmark names or
-    the title of an unpaged document; ``text`` holds headings, lists and tables as Markdown.
+    ``number`` counts from 1; ``title`` is the sheet's name, the slide's title, the section a bookmark names
+    or the title of an unpaged document; ``text`` holds headings, lists and tables as Markdown.
     """
 
     number: int

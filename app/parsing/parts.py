@@ -19,9 +19,9 @@ _BORDERS = (
 def split_parts(pieces: Iterable[str], size: int = PART_CHARACTERS) -> Iterator[str]:
     """Join ``pieces`` of text and yield parts of at most ``size`` characters.
 
-    Cuts fall before a heading, else between paragraphs, lines, sentences or words, and inside a word only when
-    there is nothing else. The parts, one after the other, lose nothing but white space at the cuts. Only about
-    one piece and one part are held at a time, so that a file larger than memory can be read.
+    Cuts fall before a heading, else between paragraphs, lines, sentences or words, and inside a word only
+    when there is nothing else. The parts, one after the other, lose nothing but white space at the cuts. Only
+    about one piece and one part are held at a time, so that a file larger than memory can be read.
     """
     waiting = ""
     for piece in pieces:
@@ -39,7 +39,9 @@ def split_parts(pieces: Iterable[str], size: int = PART_CHARACTERS) -> Iterator[
 
 
 def _best_cut(text: str, start: int, size: int) -> int:
-    """Position of the last border of the best kind in the second half of ``size`` characters from ``start``."""
+    """Position of the last border of the best kind in the second half of ``size`` characters from
+    ``start``.
+    """
     for border in _BORDERS:
         cuts = [found.end() for found in border.finditer(text, start + size // 2, start + size)]
         if cuts:

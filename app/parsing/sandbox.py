@@ -1,8 +1,8 @@
 """Documents read in child processes with limits, so that none can hurt the service.
 
-Each document has a process of its own, forked from a warmed-up parent (see ``zygote``), with bounds on memory,
-CPU, files and the file system. Whatever such a process does, the reader sees pages and then either the end or
-an ``Unreadable`` with its reason.
+Each document has a process of its own, forked from a warmed-up parent (see ``zygote``), with bounds on
+memory, CPU, files and the file system. Whatever such a process does, the reader sees pages and then either
+the end or an ``Unreadable`` with its reason.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _REPORT_SECONDS = 10.0
 class ParserPool:
     """Reads documents in child processes, ``workers`` at a time; further ones wait for their turn.
 
-    Use it as ``async with ParserPool() as pool``, or call ``close`` at the end. The zygote starts with the first
-    document (or with ``start``) and again if it was lost. ``extra_formats`` names further format modules, which
-    are asked before the built-in ones.
+    Use it as ``async with ParserPool() as pool``, or call ``close`` at the end. The zygote starts with the
+    first document (or with ``start``) and again if it was lost. ``extra_formats`` names further format
+    modules, which are asked before the built-in ones.
     """
 
     def __init__(self, *, workers: int = 2, extra_formats: Sequence[str] = ()) -> None:
@@ -73,8 +73,8 @@ class ParserPool:
         """Yield the pages of the file at ``path``, as they are read; slow readers make the parser wait.
 
         ``name`` is what the uploader called the file; it is a hint among kinds of text and never opened.
-        Raises: Unreadable (with its reason), Unavailable (the parsers' process was lost: try again), OSError (the
-        file cannot be opened).
+        Raises: Unreadable (with its reason), Unavailable (the parsers' process was lost: try again), OSError
+        (the file cannot be opened).
         """
         limits = limits or Limits()
         async with self._slots, self._begun(path, name, limits) as job:

@@ -74,7 +74,8 @@ _SIGNATURES: tuple[tuple[int, bytes, tuple[str, str]], ...] = (
     (0, b"\x00\x01\x00\x00\x00", _FONT),
 )
 _SVG = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?><!--(?>.*?-->)\s*|<!DOCTYPE[^>]*>\s*)*+<svg[\s>]", re.S
+    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?><!--(?>.*?-->)\s*|<!DOCTYPE[^>]*>\s*)*+<svg[\s>]",
+    re.DOTALL,
 )
 
 _OLE_STREAMS = (

@@ -19,30 +19,33 @@ class TextKind(Enum):
 
 
 _PROLOGUE = r"\A\ufeff?\s*(?><\?[^>]{0,2000}>\s*|<!--(?>.*?-->)\s*)*+"
-_HTML = re.compile(_PROLOGUE + r"<(?:!doctype\s+html|html|head|body|title|meta)\b", re.I | re.S)
+_HTML = re.compile(_PROLOGUE + r"<(?:!doctype\s+html|html|head|body|title|meta)\b", re.IGNORECASE | re.DOTALL)
 _FRAGMENT = re.compile(
-    _PROLOGUE + r"<(?:div|p|table|h[1-6]|ul|ol|article|section|span|br|a|b|font|center)\b", re.I | re.S
+    _PROLOGUE + r"<(?:div|p|table|h[1-6]|ul|ol|article|section|span|br|a|b|font|center)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]{0,500})?>")
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,60}):[ \t]?(.*)")
 _MAIL_HEADERS = frozenset(
     "from to cc bcc date subject message-id mime-version received return-path content-type delivered-to reply-to "
-    "sender in-reply-to references x-mailer dkim-signature".split()  # noqa: SIM905 - reads better as a sentence
+    "sender in-reply-to references x-mailer dkim-signature".split()
 )
 _MARKDOWN = (
-    re.compile(r"^#{1,6} \S", re.M),
-    re.compile(r"^(?:```|~~~)", re.M),
+    re.compile(r"^#{1,6} \S", re.MULTILINE),
+    re.compile(r"^(?:```|~~~)", re.MULTILINE),
     re.compile(r"\[[^\]\n]{1,200}\]\([^)\s]{1,500}\)"),
-    re.compile(r"^[ \t]*\|.{1,5000}\|[ \t]*\n[ \t]*\|[ \t:|-]{1,2000}\|[ \t]*$", re.M),
+    re.compile(r"^[ \t]*\|.{1,5000}\|[ \t]*\n[ \t]*\|[ \t:|-]{1,2000}\|[ \t]*$", re.MULTILINE),
     re.compile(r"\*\*[^*\n]{1,300}\*\*"),
-    re.compile(r"^[-*] \S", re.M),
+    re.compile(r"^[-*] \S", re.MULTILINE),
 )
 _DELIMITERS = ",;\t|"
 _TABLE_ENDINGS = {".csv", ".tsv", ".tab"}
 
 
 def text_kind(text: str, ending: str, whole: bool) -> TextKind:
-    """Kind of the text that begins with ``text`` (all of it if ``whole``); ``ending`` like ``.md`` breaks ties."""
+    """Kind of the text that begins with ``text`` (all of it if ``whole``); ``ending`` like ``.md`` breaks
+    ties.
+    """
     if _HTML.match(text):
         return TextKind.HTML
     if _is_mail(text):
@@ -57,7 +60,9 @@ def text_kind(text: str, ending: str, whole: bool) -> TextKind:
 
 
 def _is_mail(text: str) -> bool:
-    """True if the text begins with header lines of which at least two are a mail's, and one tells who or when."""
+    """True if the text begins with header lines of which at least two are a mail's, and one tells who or
+    when.
+    """
     names: set[str] = set()
     lines = text.lstrip("\ufeff\r\n").splitlines()[:200]
     for index, line in enumerate(lines):
@@ -83,9 +88,9 @@ def _mostly_tags(text: str) -> bool:
 def delimiter_of(text: str, whole: bool, *, eager: bool = False) -> str | None:
     """The character that parts the cells if the text is a table, else None.
 
-    A table has at least two cells a row, the same number in nearly every row. ``eager`` (the name says it is a
-    table) accepts two rows; without it prose with a comma in each line must not pass, so rows must be three,
-    and cells short and not begun by a blank.
+    A table has at least two cells a row, the same number in nearly every row. ``eager`` (the name says it is
+    a table) accepts two rows; without it prose with a comma in each line must not pass, so rows must be
+    three, and cells short and not begun by a blank.
     """
     lines = text.splitlines()
     if not whole and len(lines) > 1:

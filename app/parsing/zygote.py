@@ -1,8 +1,9 @@
 """The parsers' parent: a small process that has every parser loaded and forks one child per document.
 
-Started as ``python -m app.parsing.zygote CONTROL_FD [FORMAT_MODULE...]`` by ``app.parsing.keeper``. It has one
-thread, an empty environment and no file but its control socket, and it never looks at a document itself. It ends,
-and its children with it, when the control socket does, which also happens when the service is killed.
+Started as ``python -m app.parsing.zygote CONTROL_FD [FORMAT_MODULE...]`` by ``app.parsing.keeper``. It has
+one thread, an empty environment and no file but its control socket, and it never looks at a document itself.
+It ends, and its children with it, when the control socket does, which also happens when the service is
+killed.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from app.parsing.source import Source
 # PDFium puts U+FFFE where it joined a word that was hyphenated at a line end.
 _JOINT = re.compile("(\\w*)\ufffe(\\w*)")
 # Bullets of symbol fonts arrive as controls or private characters.
-_BULLET = re.compile("^[\x01-\x08\uf0a0-\uf0ff](?=\\s)", re.M)
+_BULLET = re.compile("^[\x01-\x08\uf0a0-\uf0ff](?=\\s)", re.MULTILINE)
 _MOST_BOOKMARKS = 5_000
 _SCAN_CHARACTERS_PER_PAGE = 10
 _PAGES_LOOKED_AT = 20
