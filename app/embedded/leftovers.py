@@ -14,19 +14,23 @@ from app.embedded.errors import DatabaseStillRunning
 WAIT_SECONDS = 60.0
 """How long a server of an earlier owner gets to shut down; the kernel has told it to already."""
 
+_PROGRAMS = {b"postgres", b"initdb"}
+
 
 def processes_in(data: Path) -> list[int]:
-    """Ids of the processes of a PostgreSQL server on ``data``: they all have it as working directory."""
+    """Ids of the PostgreSQL processes on ``data``: their working directory, or named in their arguments."""
     place = data.resolve()
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            here = (entry / "cwd").readlink() == place
-            if here and (entry / "comm").read_text(encoding="utf-8").strip() == "postgres":
+            if (entry / "comm").read_bytes().strip() not in _PROGRAMS:
+                continue
+            arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            if os.fsencode(data) in arguments or (entry / "cwd").readlink() == place:
                 found.append(int(entry.name))
-        except (OSError, UnicodeDecodeError):
+        except OSError:
             continue  # it has ended, or belongs to another user
     return sorted(found)
 

@@ -32,9 +32,11 @@ def ensure_port_free(host: str, port: int) -> None:
         PortInUse: something listens there.
         AddressNotUsable: not an address of this machine, or a port that this user may not use.
     """
+    if not 0 <= port <= 65535:
+        raise AddressNotUsable(host=host, port=port, why="ports go up to 65535")
     try:
         addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, OverflowError) as problem:
+    except OSError as problem:
         raise AddressNotUsable(host=host, port=port, why="no such address") from problem
     for family, kind, protocol, _, address in addresses:
         with socket.socket(family, kind, protocol) as probe:

@@ -217,7 +217,7 @@ class EmbeddedPostgres:
                 *(f"--lc-ctype={character_locale()}", "--auth-local=trust", "--auth-host=reject"),
             ],
             self.log,
-            death_signal=signal.SIGTERM,
+            death_signal=signal.SIGKILL,  # on others it would remove files while the next start makes them
             run_as=run_as,
             environment={"LC_ALL": "C"},
         )
