@@ -1,0 +1,1 @@
+"""From passages to an answer: worded by a language model or extracted, each citation checked by code."""

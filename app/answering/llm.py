@@ -1,0 +1,184 @@
+"""A language model behind any server that speaks OpenAI's chat completions protocol.
+
+Protocol: https://platform.openai.com/docs/api-reference/chat/create, with ``stream``; spoken by vLLM,
+llama.cpp, Ollama, LM Studio, LiteLLM and the commercial services.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypedDict, cast
+
+from app.errors import AssistantError
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, AsyncStream
+    from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+_LOG = logging.getLogger(__name__)
+
+
+class Message(TypedDict):
+    """One message of the conversation that is sent."""
+
+    role: str
+    content: str
+
+
+class LanguageModelFailed(AssistantError):
+    """The language model did not answer: {why}."""
+
+    status = 503
+    advice = "Look at the address, name and key of the model in the settings, and at its server."
+
+
+class AnswerCut(AssistantError):
+    """The language model's answer reached its longest length and was cut."""
+
+    advice = "Raise llm.max_tokens."
+
+
+class ChatModel(Protocol):
+    """What words the answers."""
+
+    def stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+        """Give the answer's text piece by piece; closing the generator ends the request.
+
+        Raises:
+            LanguageModelFailed: no answer, or not the whole of it.
+            AnswerCut: after the last piece, when there would have been more.
+        """
+
+
+class OpenAIChat:
+    """Asks an OpenAI-compatible server."""
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        api_key: str | None = None,
+        *,
+        first_token_seconds: float = 20,
+        timeout_seconds: float = 120,
+        max_tokens: int = 800,
+    ) -> None:
+        """Keep the parameters; nothing is loaded or opened before the first question.
+
+        Args:
+            base_url: such as ``http://10.0.0.7:8000/v1``.
+            model: the server's name for it.
+            api_key: sent as a bearer token; None for servers that need none.
+            first_token_seconds: longest wait for the first piece of text.
+            timeout_seconds: longest time of a whole answer.
+            max_tokens: longest answer.
+        """
+        self._base_url = base_url
+        self._model = model
+        self._api_key = api_key
+        self._first_token_seconds = first_token_seconds
+        self._timeout_seconds = timeout_seconds
+        self._client: AsyncOpenAI | None = None
+        # Servers differ in what they take; what one refuses is left out from then on.
+        self._options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": 0}
+
+    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+        """See :class:`ChatModel`."""
+        # A second's work the first time, which must not hold up other requests.
+        openai = await asyncio.to_thread(importlib.import_module, "openai")
+        started = asyncio.get_running_loop().time()
+        limit = started + self._first_token_seconds
+        finish: str | None = None
+        try:
+            async with asyncio.timeout_at(limit):
+                answer = await self._open(messages)
+            async with answer:
+                chunks = aiter(answer)
+                while True:
+                    async with asyncio.timeout_at(limit):
+                        chunk = await anext(chunks, None)
+                    if chunk is None:
+                        break
+                    if not chunk.choices:
+                        continue
+                    finish = chunk.choices[0].finish_reason or finish
+                    text = chunk.choices[0].delta.content
+                    if text:
+                        limit = started + self._timeout_seconds
+                        yield text
+        except TimeoutError as error:
+            waited = limit - started
+            raise LanguageModelFailed(why=f"it took longer than {waited:g} s") from error
+        except openai.OpenAIError as error:
+            _fail(error)
+        if finish == "length":
+            raise AnswerCut
+        if finish is None:
+            raise LanguageModelFailed(why="its answer broke off")
+        if finish == "content_filter":
+            raise LanguageModelFailed(why="its server withheld the answer")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def _open(self, messages: Sequence[Message]) -> AsyncStream[ChatCompletionChunk]:
+        import openai
+
+        client = self._connected()
+        for _ in range(3):
+            try:
+                answer = await client.chat.completions.create(
+                    model=self._model,
+                    messages=cast("list[ChatCompletionMessageParam]", list(messages)),
+                    stream=True,
+                    **self._options,
+                )
+                return cast("AsyncStream[ChatCompletionChunk]", answer)
+            except openai.BadRequestError as error:
+                if not self._adapt(error.message):
+                    raise
+        raise LanguageModelFailed(why="it refuses every form of the request")
+
+    def _adapt(self, complaint: str) -> bool:
+        """Change the request by what the server complains about; False if that is something else."""
+        if "max_tokens" in complaint and "max_tokens" in self._options:
+            self._options["max_completion_tokens"] = self._options.pop("max_tokens")
+            return True
+        if "temperature" in complaint and "temperature" in self._options:
+            del self._options["temperature"]
+            return True
+        return False
+
+    def _connected(self) -> AsyncOpenAI:
+        if self._client is None:
+            from openai import AsyncOpenAI
+
+            # No retries: an extract now is worth more than an answer after a minute.
+            self._client = AsyncOpenAI(
+                base_url=self._base_url,
+                api_key=self._api_key or "none",
+                max_retries=0,
+                timeout=self._timeout_seconds,
+            )
+        return self._client
+
+
+def _fail(error: Exception) -> NoReturn:
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        why = f"its server says {error.status_code}"
+    elif isinstance(error, openai.APITimeoutError):
+        why = "it took too long"
+    elif isinstance(error, openai.APIConnectionError):
+        why = "its server cannot be reached, or broke off"
+    else:
+        why = "its server sent an error"
+    _LOG.warning("language model: %s: %s", why, error)
+    raise LanguageModelFailed(why=why) from error
