@@ -24,15 +24,14 @@ _CLOSING_QUOTES = "\"'”’»"
 _WORD_BEFORE = re.compile(r"[\w.]+$")
 _LONGEST_WORD = 40
 
-_ABBREVIATIONS = frozenset(
-    """
-    dr prof mr mrs ms st jr sr vs etc cf al approx dept est fig figs eq eqs sec ch vol no nos pp p ed eds rev
-    gen col lt capt sgt inc ltd co corp bros ave blvd rd jan feb mar apr jun jul aug sep sept oct nov dec mon
-    tue wed thu fri sat sun e.g i.e a.m p.m u.s u.k ph.d d.h z.b u.a v.a o.ä s.o u.u usw bzw bspw ca evtl ggf
-    inkl exkl nr str hr fr abs art bd hrsg vgl sog std tel max min mio mrd jh aufl jg kap s ebd
-    mme mlle mm m ex env av bd cie éd réf tél chap sr sra srta ud uds pág págs núm
-    """.split()
-)
+_ABBREVIATIONS_TEXT = """
+    dr prof mr mrs ms st jr sr vs etc cf al approx dept est fig figs eq eqs sec ch vol no nos pp p ed
+    eds rev gen col lt capt sgt inc ltd co corp bros ave blvd rd jan feb mar apr jun jul aug sep sept
+    oct nov dec mon tue wed thu fri sat sun e.g i.e a.m p.m u.s u.k ph.d d.h z.b u.a v.a o.ä s.o u.u usw
+    bzw bspw ca evtl ggf inkl exkl nr str hr fr abs art bd hrsg vgl sog std tel max min mio mrd jh aufl
+    jg kap s ebd mme mlle mm m ex env av bd cie éd réf tél chap sr sra srta ud uds pág págs núm
+"""
+_ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
 # After these a new sentence may well begin, if a capital follows.
 _MAY_END = frozenset(
     {"etc", "usw", "al", "inc", "ltd", "co", "corp", "jr", "sr", "a.m", "p.m", "u.s", "u.k", "st"}

@@ -15,6 +15,14 @@ from app.parsing.source import Source
 FORMATS = (
     "app.parsing.formats.pdf",
     "app.parsing.formats.plain",
+    "app.parsing.formats.word",
+    "app.parsing.formats.web",
+    "app.parsing.formats.mail",
+    "app.parsing.formats.opendocument",
+    "app.parsing.formats.book",
+    "app.parsing.formats.slides",
+    "app.parsing.formats.sheets",
+    "app.parsing.formats.table",
 )
 
 

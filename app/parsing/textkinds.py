@@ -26,10 +26,11 @@ _FRAGMENT = re.compile(
 )
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>]{0,500})?>")
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,60}):[ \t]?(.*)")
-_MAIL_HEADERS = frozenset(
-    "from to cc bcc date subject message-id mime-version received return-path content-type delivered-to reply-to "
-    "sender in-reply-to references x-mailer dkim-signature".split()
-)
+_MAIL_HEADERS_TEXT = """
+    from to cc bcc date subject message-id mime-version received return-path content-type delivered-to
+    reply-to sender in-reply-to references x-mailer dkim-signature
+"""
+_MAIL_HEADERS = frozenset(_MAIL_HEADERS_TEXT.split())
 _MARKDOWN = (
     re.compile(r"^#{1,6} \S", re.MULTILINE),
     re.compile(r"^(?:```|~~~)", re.MULTILINE),

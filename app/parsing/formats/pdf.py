@@ -23,7 +23,7 @@ _SCAN_CHARACTERS_PER_PAGE = 10
 _PAGES_LOOKED_AT = 20
 
 
-def accepts(source: Source, kind: Kind) -> bool:
+def accepts(_source: Source, kind: Kind) -> bool:
     """PDF files."""
     return kind is Kind.PDF
 

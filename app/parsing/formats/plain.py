@@ -14,7 +14,7 @@ from app.parsing.source import HEAD_BYTES, Source
 _MOST_BYTES_PER_CHARACTER = 4
 
 
-def accepts(source: Source, kind: Kind) -> bool:
+def accepts(_source: Source, kind: Kind) -> bool:
     """Plain text, Markdown and everything that reads as such (AsciiDoc, JSON, logs, source code)."""
     return kind in {Kind.TEXT, Kind.MARKDOWN}
 
