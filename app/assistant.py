@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,19 +12,23 @@ from pathlib import Path
 
 from app.answering.answer import Answerer
 from app.answering.events import Degraded, Event
-from app.answering.llm import LanguageModel
+from app.answering.llm import OpenAIChat
 from app.embedding.base import Embedder
 from app.embedding.local import LocalEmbedder
 from app.embedding.remote import RemoteEmbedder
 from app.ingestion.index_keeper import IndexKeeper
 from app.ingestion.intake import Intake
 from app.ingestion.queue import Queue
+from app.metrics import SEARCH_SECONDS
+from app.observed import watched
 from app.retrieval.search import Found, Search
 from app.settings import Settings
 from app.stores.database import Database
 from app.stores.documents import Documents
 from app.stores.knowledge_bases import KnowledgeBases
-from app.stores.objects import FolderStore, ObjectStore, S3Store
+from app.stores.objects.folder import FolderStore
+from app.stores.objects.interface import ObjectStore
+from app.stores.objects.s3 import S3Store
 from app.stores.vectors import VectorIndex
 
 MODEL_DIR = Path(sys.prefix) / "share" / "knowledge-assistant" / "model"
@@ -59,13 +64,17 @@ class Assistant:
         """The best passages for a question; ``limit`` is by default the number that answers are made from."""
         found = await self.knowledge_bases.get(knowledge_base)
         wanted = limit or self.settings.retrieval.passages
-        return await self.searcher.search(found.id, question, wanted)
+        result = await self.searcher.search(found, question, wanted)
+        for stage, seconds in result.seconds.items():
+            SEARCH_SECONDS.labels(stage).observe(seconds)
+        return result
 
     async def ask(self, knowledge_base: str, question: str) -> AsyncIterator[Event]:
         """Answer a question from the documents of a knowledge base, as a stream of events."""
+        started = time.perf_counter()
         found = await self.search(knowledge_base, question)
         degraded = [Degraded(*why) for why in found.degraded]
-        async for event in self.answerer.answer(question, found.passages, degraded):
+        async for event in watched(self.answerer.answer(question, found.passages, degraded), started):
             yield event
 
 
@@ -141,19 +150,19 @@ def open_embedder(settings: Settings, threads: int | None = None) -> Embedder:
             base_url=chosen.base_url,
             model=chosen.model,
             api_key=chosen.api_key.get_secret_value() if chosen.api_key else None,
-            timeout_seconds=chosen.timeout_seconds,
+            timeout=chosen.timeout_seconds,
         )
     return LocalEmbedder(
         folder, variant=chosen.variant, threads=threads or chosen.threads or os.cpu_count() or 1
     )
 
 
-def open_language_model(settings: Settings) -> LanguageModel | None:
+def open_language_model(settings: Settings) -> OpenAIChat | None:
     """The language model that the settings name; ``None`` without one."""
     chosen = settings.llm
     if not chosen.base_url or not chosen.model:
         return None
-    return LanguageModel(
+    return OpenAIChat(
         base_url=chosen.base_url,
         model=chosen.model,
         api_key=chosen.api_key.get_secret_value() if chosen.api_key else None,

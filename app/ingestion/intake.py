@@ -19,7 +19,8 @@ from app.stores.database import Connection, Database
 from app.stores.documents import UNREADABLE, Document, Documents
 from app.stores.generations import lock_knowledge_base
 from app.stores.knowledge_bases import KnowledgeBase
-from app.stores.objects import ObjectStore, document_key, hash_file
+from app.stores.objects.interface import ObjectStore
+from app.stores.objects.keys import document_key, hash_file
 
 
 class NothingToRetry(AssistantError):
@@ -55,7 +56,7 @@ class Intake:
         nothing was taken.
         """
         name = clean_name(name)
-        sha256 = await hash_file(file)
+        sha256 = await asyncio.to_thread(hash_file, file)
         size = await asyncio.to_thread(lambda: file.stat().st_size)
         key = document_key(sha256)
         await self._objects.put_file(key, file)

@@ -32,7 +32,8 @@ from app.retrieval.words import language_of, words
 from app.stores.database import Database
 from app.stores.documents import WORKING, Document, Documents, store_pages
 from app.stores.generations import Generation, Generations
-from app.stores.objects import ObjectStore, document_key
+from app.stores.objects.interface import ObjectStore
+from app.stores.objects.keys import document_key
 from app.stores.passages import NewPassage, Passages, text_to_embed
 from app.stores.vectors import IndexBroken, VectorIndex, Vectors
 

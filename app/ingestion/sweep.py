@@ -5,7 +5,8 @@ from __future__ import annotations
 from app.ingestion.intake import hold_object
 from app.stores.database import Database
 from app.stores.generations import Generations
-from app.stores.objects import ObjectStore, document_key
+from app.stores.objects.interface import ObjectStore
+from app.stores.objects.keys import document_key
 from app.stores.vectors import IndexBroken, VectorIndex
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
@@ -13,9 +13,10 @@ from app.errors import AssistantError, Unavailable
 from app.retrieval.fuse import DENSE_WEIGHT, DENSE_WEIGHT_OTHER, Fused, Ranking, fuse
 from app.retrieval.lexical import LexicalSearch
 from app.retrieval.passage import Passage
-from app.retrieval.words import language_of
+from app.retrieval.words import OTHER, likeliest
 from app.stores.database import Database
 from app.stores.generations import Generation, Generations
+from app.stores.knowledge_bases import KnowledgeBase
 from app.stores.vectors import IndexBroken, VectorIndex
 
 T = TypeVar("T")
@@ -60,8 +61,9 @@ class Search:
         self._lexical = LexicalSearch(database)
         self._generations = Generations(database)
 
-    async def search(self, knowledge_base_id: int, question: str, limit: int = 8) -> Found:
+    async def search(self, knowledge_base: KnowledgeBase, question: str, limit: int = 8) -> Found:
         """The best ``limit`` passages. Raises :class:`Unavailable` only if the database is away."""
+        knowledge_base_id = knowledge_base.id
         started = time.perf_counter()
         seconds: dict[str, float] = {}
         degraded: list[tuple[str, str]] = []
@@ -69,7 +71,7 @@ class Search:
             self._dense(knowledge_base_id, question, seconds, degraded),
             _timed("lexical", seconds, self._lexical.search(knowledge_base_id, question, self._candidates)),
         )
-        fused = fuse(dense, lexical, self._dense_weight(question))[:limit]
+        fused = fuse(dense, lexical, self._dense_weight(question, knowledge_base.languages))[:limit]
         passages = await _timed("passages", seconds, self._load(fused))
         seconds["total"] = time.perf_counter() - started
         return Found(passages, seconds, degraded)
@@ -107,10 +109,11 @@ class Search:
             await self._report(generation, broken.message)
         return []
 
-    def _dense_weight(self, question: str) -> float:
+    def _dense_weight(self, question: str, languages: Sequence[str]) -> float:
         if self._embedder.name != "all-MiniLM-L6-v2":
             return DENSE_WEIGHT
-        return DENSE_WEIGHT if language_of(question) in {"english", "simple"} else DENSE_WEIGHT_OTHER
+        language = likeliest(question, {"english", *languages})
+        return DENSE_WEIGHT if language in {"english", OTHER} else DENSE_WEIGHT_OTHER
 
     async def _load(self, fused: list[Fused]) -> list[Passage]:
         """The passages themselves; those whose document is not ready (any more) are left out."""

@@ -9,6 +9,7 @@ Retrieval, 2000).
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -76,8 +77,18 @@ def language_of(text: str) -> str:
     return CONFIGURATIONS.get(code, OTHER)
 
 
+def likeliest(text: str, configurations: Collection[str]) -> str:
+    """Which of some configurations a short text is most likely in."""
+    if len(configurations) == 1:
+        return next(iter(configurations))
+    for code, _ in _identifier().rank(text):
+        if (found := CONFIGURATIONS.get(code, OTHER)) in configurations:
+            return found
+    return OTHER
+
+
 @cache
 def _identifier() -> LanguageIdentifier:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_pickled_model(MODEL_FILE)
+    return LanguageIdentifier.from_model_file(MODEL_FILE)

@@ -1,0 +1,54 @@
+# `make run` and `make test` need nothing but Python 3.11 to 3.13 and make; each sets up what is missing.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+KA := $(VENV)/bin/ka
+MODEL := $(VENV)/share/knowledge-assistant/model
+DATA ?= data
+PORT ?= 8080
+PYTEST := $(PYTHON) -m pytest
+
+.PHONY: help run setup setup-dev test test-fast test-browser lint format lock clean
+
+help: ## This list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+run: setup ## Start the assistant; PORT and DATA may be given
+	@exec $(KA) serve --data $(DATA) --port $(PORT)
+
+setup: $(VENV)/.ready ## Make .venv and the embedding model
+
+setup-dev: $(VENV)/.ready-dev ## The same with the tools for tests and lint
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@tools/setup.sh $(VENV) $(MODEL)
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	@tools/setup.sh --dev $(VENV) $(MODEL)
+
+test: setup-dev ## All tests: unit, integration and, where Chromium is or can be installed, browser
+	@tools/chromium.sh
+	$(PYTEST)
+
+test-fast: setup-dev ## Only the tests that need no server
+	$(PYTEST) tests/unit
+
+test-browser: setup-dev ## Only the tests in a real browser
+	@tools/chromium.sh
+	$(PYTEST) tests/browser
+
+lint: setup-dev ## Style and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: setup-dev ## Put the code into shape
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+lock: setup-dev ## Renew both locks; UV_FLAGS=--upgrade takes newer versions
+	@tools/lock.sh
+
+clean: ## Remove everything made here, but not the data
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis

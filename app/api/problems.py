@@ -1,0 +1,72 @@
+"""Errors as problem JSON (RFC 9457): ``type``, ``title``, ``status``, ``detail`` (what to do), ``code``."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from app.errors import AssistantError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = "5"  # seconds
+log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """An error. ``title`` says what happened, ``detail`` what to do next."""
+
+    type: str = Field("about:blank", examples=["about:blank"])
+    title: str = Field(examples=["There is no document '0a0f'."])
+    status: int = Field(examples=[404])
+    detail: str = Field("", examples=["List what there is and take a name from it."])
+    code: str = Field(examples=["not-found"])
+
+
+RESPONSES: dict[int | str, dict[str, object]] = {
+    "4XX": {"model": Problem, "description": "The request can't be done.", "content": {MEDIA_TYPE: {}}},
+    "5XX": {"model": Problem, "description": "A part of the service is away.", "content": {MEDIA_TYPE: {}}},
+}
+
+
+def respond(title: str, status: int, detail: str, code: str) -> JSONResponse:
+    """A problem as a response; one that will pass says when to come again."""
+    problem = Problem(title=title, status=status, detail=detail, code=code)
+    headers = {"Retry-After": RETRY_AFTER} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+
+
+def of_error(error: AssistantError) -> JSONResponse:
+    """One of our errors as a problem."""
+    return respond(error.message, error.status, error.advice.format(**error.details), error.code)
+
+
+def install(api: FastAPI) -> None:
+    """Answer every error of this service with a problem."""
+
+    @api.exception_handler(AssistantError)
+    async def ours(_: Request, error: AssistantError) -> JSONResponse:
+        return of_error(error)
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+        return respond(f"{where}: {first['msg']}.", 422, "See /docs for what is expected.", "invalid-request")
+
+    @api.exception_handler(HTTPException)
+    async def other(_: Request, error: HTTPException) -> JSONResponse:
+        phrase = HTTPStatus(error.status_code).phrase
+        return respond(str(error.detail), error.status_code, "", phrase.lower().replace(" ", "-"))
+
+    @api.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return respond(
+            "Something went wrong on our side.", 500, "The service's log tells the cause.", "internal-error"
+        )

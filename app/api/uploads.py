@@ -1,0 +1,27 @@
+"""Uploaded files as paths."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import UploadFile
+
+
+@asynccontextmanager
+async def on_disk(upload: UploadFile) -> AsyncIterator[Path]:
+    """The upload as a file, removed at the end. It was spooled to disk while it came in; it is never in
+    memory as a whole."""
+    with tempfile.TemporaryDirectory(prefix="ka-upload-") as folder:
+        path = Path(folder) / "upload"
+
+        def copy() -> None:
+            with path.open("wb") as target:
+                shutil.copyfileobj(upload.file, target, 1024 * 1024)
+
+        await asyncio.to_thread(copy)
+        yield path

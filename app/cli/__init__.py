@@ -1,0 +1,5 @@
+"""The command ``ka``."""
+
+from app.cli.app import main
+
+__all__ = ["main"]

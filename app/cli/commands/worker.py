@@ -1,0 +1,44 @@
+"""``ka worker``: reads documents."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Annotated
+
+import typer
+
+from app import logs
+from app.cli.app import Config, Data, cli
+from app.metrics_folder import share_metrics
+from app.settings import Settings, load
+
+
+@cli.command()
+def worker(
+    config: Config = None,
+    data: Data = None,
+    until_empty: Annotated[bool, typer.Option(help="End when no document is waiting.")] = False,
+) -> None:
+    """Read documents that were uploaded, until stopped.
+
+    'ka serve' starts workers of its own unless worker.processes is 0.
+    """
+    settings = load(config, options={"data_dir": data})
+    logs.set_up(settings.log.level, settings.log.format)
+    share_metrics(settings.data_dir)
+    asyncio.run(_work(settings, until_empty))
+
+
+async def _work(settings: Settings, until_empty: bool) -> None:
+    from app.assistant import Endpoints, open_assistant
+    from app.embedded.stack import addresses
+    from app.worker import open_worker
+
+    endpoints = Endpoints(*addresses(settings))
+    threads = settings.embedding.threads or max(1, (os.cpu_count() or 1) // max(1, settings.worker_processes))
+    async with (
+        open_assistant(settings, endpoints, embedding_threads=threads) as assistant,
+        open_worker(assistant) as worker,
+    ):
+        await worker.run(until_empty=until_empty)

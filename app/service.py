@@ -1,0 +1,161 @@
+"""Everything that one ``ka serve`` runs: embedded servers, workers, and the HTTP service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.api.create_app import create_app
+from app.assistant import Assistant, Endpoints
+from app.embedded.ports import ensure_port_free
+from app.embedded.process import ServerProcess
+from app.embedded.stack import EmbeddedStack
+from app.embedded.watch import keep_running
+from app.metrics_folder import FOLDER, forget_former_runs
+from app.settings import Settings
+from app.stores.database import Database
+from app.stores.migrate import migrate
+
+log = logging.getLogger(__name__)
+# What a worker gets of our environment: settings, credentials, and what programs generally need.
+PASSED_ON = ("HOME", "LANG", "LC_ALL", "TMPDIR", "CREDENTIALS_DIRECTORY", "PYTHONPATH", "VIRTUAL_ENV")
+
+
+class WorkerProcess:
+    """A ``ka worker`` that ends with this process."""
+
+    def __init__(self, number: int, settings: Settings, config: Path | None) -> None:
+        self.name = f"Worker {number}"
+        self.log = settings.data_dir / f"worker-{number}.log"
+        self.wanted = True
+        options = ["--data", str(settings.data_dir.absolute())]
+        if config:
+            options += ["--config", str(config.absolute())]
+        self._process = ServerProcess(
+            self.name,
+            [
+                sys.executable,
+                "-m",
+                "app.cli",
+                "worker",
+                "--data",
+                str(settings.data_dir.absolute()),
+                *options,
+            ],
+            self.log,
+            death_signal=signal.SIGTERM,
+            environment=_environment(os.environ),
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether it lives."""
+        return self._process.running
+
+    async def start(self) -> None:
+        """Start it; it needs nobody to wait for it."""
+        self._process.start()
+
+    async def stop(self) -> None:
+        """Let it hand back its jobs; one that does not is killed, and its jobs are taken up again."""
+        self.wanted = False
+        await self._process.stop([(signal.SIGTERM, 8.0), (signal.SIGKILL, 2.0)])
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which says where it is once it answers."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then tell people."""
+        await super().startup(sockets)
+        if self.started:
+            data = self._settings.data_dir.absolute()
+            print(f"The assistant is ready: {self._settings.url}", flush=True)  # noqa: T201
+            print(f"Its data is in {data}. Ctrl-C stops it.", flush=True)  # noqa: T201
+
+
+async def run(settings: Settings, config: Path | None) -> None:
+    """Serve until told to stop; ``config`` is the settings file that workers are to read too.
+
+    Raises :class:`~app.errors.AssistantError` when something can't be started.
+    """
+    ensure_port_free(settings.server.host, settings.server.port)
+    stack = EmbeddedStack(settings)
+    # the UI's library takes seconds to import, so it does while the servers start
+    importing = asyncio.create_task(asyncio.to_thread(_import_ui, settings))
+    try:
+        await stack.start()
+        forget_former_runs()
+        await _migrate(settings, stack.database_url)
+        await importing
+        await _serve(settings, config, stack)
+    finally:
+        importing.cancel()
+        await stack.stop()
+
+
+async def _serve(settings: Settings, config: Path | None, stack: EmbeddedStack) -> None:
+    api = create_app(settings, Endpoints(stack.database_url, stack.chroma_url))
+    server = Server(
+        uvicorn.Config(
+            api,
+            host=settings.server.host,
+            port=settings.server.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=round(settings.server.drain_seconds),
+        ),
+        settings,
+    )
+    workers = [WorkerProcess(n + 1, settings, config) for n in range(settings.worker_processes)]
+    for worker in workers:
+        await worker.start()
+    watchers = [asyncio.create_task(keep_running(worker)) for worker in workers]
+    stack.watch(lambda: _check_index(api))
+    try:
+        await server.serve()
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*(worker.stop() for worker in workers))
+        log.info("stopped")
+
+
+async def _migrate(settings: Settings, url: str) -> None:
+    database = Database(url, size=2, connect_seconds=settings.database.connect_seconds)
+    await database.open()
+    try:
+        if applied := await migrate(database):
+            log.info("applied %d migrations, the last of them %s", len(applied), applied[-1])
+    finally:
+        await database.close()
+
+
+async def _check_index(api: FastAPI) -> None:
+    assistant: Assistant | None = getattr(api.state, "assistant", None)
+    if assistant is not None:
+        await assistant.keeper.check_all(deep=True)
+
+
+def _import_ui(settings: Settings) -> None:
+    if settings.server.ui:
+        import gradio  # noqa: F401 -- so that it is there when the UI is made
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value for name, value in ours.items() if name in (*PASSED_ON, FOLDER) or name.startswith("KA_")
+    }
