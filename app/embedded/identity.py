@@ -70,4 +70,6 @@ def _try(run_as: RunAs, program: Path) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return "the trial did not end"
-    return None if result.returncode == 0 else (result.stderr.strip() or f"code {result.returncode}")
+    if result.returncode == 0:
+        return None
+    return result.stderr.strip().rpartition(": ")[2].lower() or f"code {result.returncode}"

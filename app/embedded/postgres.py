@@ -10,13 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import hashlib
 import importlib.util
 import os
-import re
 import shutil
 import signal
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +26,7 @@ from app.embedded.identity import choose_identity, give
 from app.embedded.leftovers import clear_leftovers
 from app.embedded.lock import DataFolderLock
 from app.embedded.process import RunAs, ServerProcess
+from app.embedded.sockets import make_socket_folder, socket_place
 
 MAJOR: Final = 18
 DATABASE: Final = "assistant"
@@ -37,8 +35,6 @@ USER: Final = "assistant"
 _INIT_SECONDS = 180.0
 _READY_SECONDS = 180.0
 """Enough to replay the log after a crash on a slow disk."""
-_SOCKET_PATH_LIMIT = 107 - len("/.s.PGSQL.5432")
-_PLAIN_PATH = re.compile(r"/[\w/.\-+ ]+")
 
 SETTINGS: Final = {
     "listen_addresses": "",
@@ -105,13 +101,13 @@ class EmbeddedPostgres:
         self._data = self.folder / "data"
         self._lock = DataFolderLock(self.folder)
         self._process: ServerProcess | None = None
-        self._sockets = self.folder / "run"
+        self._sockets = socket_place(self.folder)
         self._wanted = False
         self._turn = asyncio.Lock()
 
     @property
     def dsn(self) -> str:
-        """Connection string for psycopg."""
+        """Connection string for psycopg; before the start too, so that another process can ask for it."""
         return self._dsn(DATABASE)
 
     @property
@@ -166,7 +162,8 @@ class EmbeddedPostgres:
         if not self._data.exists():
             await self._make_cluster(program, run_as)
         give(self._data, run_as)
-        self._sockets = self._socket_folder(run_as)
+        self._sockets = make_socket_folder(self._sockets)
+        give(self._sockets, run_as)
         settings = SETTINGS | {"unix_socket_directories": str(self._sockets)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self._process = ServerProcess(
@@ -232,18 +229,6 @@ class EmbeddedPostgres:
         fresh.rename(self._data)
         _sync(self.folder)
 
-    def _socket_folder(self, run_as: RunAs) -> Path:
-        """A folder only we can enter, with a path that fits into a socket address and a list of hosts."""
-        inside = self.folder / "run"
-        fits = len(os.fsencode(inside)) <= _SOCKET_PATH_LIMIT and _PLAIN_PATH.fullmatch(str(inside))
-        if fits:
-            folder = inside
-            folder.mkdir(mode=0o700, exist_ok=True)
-        else:
-            folder = _short_folder(self.folder)
-        give(folder, run_as)
-        return folder
-
     async def _answers(self) -> bool:
         """As pg_ctl does: the server itself notes its state in the eighth line of its pid file."""
         try:
@@ -283,23 +268,6 @@ def character_locale() -> str:
             libc.freelocale(found)
             return name
     return "C"
-
-
-def _short_folder(folder: Path) -> Path:
-    """A private folder in the temporary one, the same for the same ``folder`` if its name is free."""
-    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    for base in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 (checked below)
-        path = base / f"ka-{os.geteuid()}-{digest}"
-        if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT or not _PLAIN_PATH.fullmatch(str(path)):
-            continue
-        if path.is_dir() and not path.is_symlink() and os.geteuid() == 0:
-            shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(mode=0o700, exist_ok=True)
-        status = path.lstat()
-        if path.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            return Path(tempfile.mkdtemp(prefix="ka-", dir=base))
-        return path
-    raise DataFolderNotUsable(folder=folder, why="its path, and that of the temporary folder, is too long")
 
 
 def _sync(folder: Path) -> None:

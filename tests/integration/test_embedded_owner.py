@@ -22,6 +22,7 @@ from app.embedded.errors import DatabaseStillRunning
 from app.embedded.leftovers import clear_leftovers, processes_in
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.process import LAUNCHER
+from app.embedded.watch import keep_running
 from tests.support.owner import API
 from tests.support.servers import chroma_server, postgres_server
 
@@ -161,15 +162,21 @@ async def test_an_old_server_that_does_not_end_is_told_in_a_sentence(tmp_path: P
     assert not (data / "postmaster.pid").exists()
 
 
-async def test_the_main_process_of_the_database_can_be_killed(tmp_path: Path) -> None:
+async def test_a_database_whose_main_process_is_killed_comes_back_with_its_data(tmp_path: Path) -> None:
     with postgres_server_kept(tmp_path) as server:
         await server.start()
         async with await psycopg.AsyncConnection.connect(server.dsn, autocommit=True) as connection:
             await connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
             assert server.pid is not None
             os.kill(server.pid, signal.SIGKILL)
-        await asyncio.to_thread(wait_until, lambda: not server.running, 10.0)
-        await server.start()
+        again = asyncio.Event()
+
+        async def tell() -> None:
+            again.set()
+
+        watching = asyncio.create_task(keep_running(server, on_restart=tell))
+        await asyncio.wait_for(again.wait(), 30)
+        watching.cancel()
         async with await psycopg.AsyncConnection.connect(server.dsn) as connection:
             cursor = await connection.execute("SELECT number FROM kept")
             assert await cursor.fetchone() == (7,)

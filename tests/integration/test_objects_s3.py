@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
+import socket
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -26,7 +28,7 @@ from app.stores.objects.folder import FolderStore
 from app.stores.objects.interface import PIECE_BYTES, ObjectStore
 from app.stores.objects.keys import document_key, hash_file
 from app.stores.objects.s3 import S3Store
-from tests.support.servers import S3Server
+from tests.support.servers import S3Server, run_now, s3_server_on
 
 
 def s3_store(server: S3Server, **changes: object) -> S3Store:
@@ -233,6 +235,41 @@ async def test_a_server_that_is_away_is_unavailable_within_seconds(s3_server: S3
     with pytest.raises(Unavailable, match="no answer"):
         await store.put_bytes(key_of(b"x"), b"x")
     await store.close()
+
+
+async def test_a_server_that_never_answers_is_unavailable_within_seconds(s3_server: S3Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = s3_store(
+            s3_server, endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_seconds=0.5
+        )
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="no answer"):
+            await store.check()
+        with pytest.raises(Unavailable, match="no answer"):
+            await store.exists(key_of(b"x"))
+        assert time.monotonic() - started < 15
+        await store.close()
+
+
+def test_a_server_that_dies_in_the_middle_of_an_object_is_unavailable(tmp_path: Path) -> None:
+    data = os.urandom(40_000_000)
+
+    async def upload(store: S3Store) -> None:
+        await store.put_bytes(key_of(data), data)
+
+    async def read_on(store: S3Store, server: S3Server) -> None:
+        async for _ in store.open_stream(key_of(data)):
+            server.kill()
+
+    with s3_server_on(tmp_path / "server") as server:
+        store = s3_store(server, tries=1)
+        run_now(upload(store))
+        with pytest.raises(Unavailable):
+            run_now(read_on(store, server))
+        with pytest.raises(Unavailable):
+            run_now(store.get_to_file(key_of(data), tmp_path / "copy"))
+        assert names(tmp_path) == {"server"}
+        run_now(store.close())
 
 
 @pytest.mark.parametrize("change", [{"endpoint": "not an address"}, {"bucket": "No Bucket!"}])

@@ -6,7 +6,7 @@ import asyncio
 import importlib.metadata
 import signal
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,12 +71,13 @@ def chroma_server(folder: Path) -> Iterator[EmbeddedChroma]:
 
 @dataclass(frozen=True)
 class S3Server:
-    """Address and credentials of an S3 server, and the folder it serves: one folder below it per bucket."""
+    """Address and credentials of an S3 server, the folder it serves (one below it per bucket), its end."""
 
     endpoint: str
     access_key: str
     secret_key: str
     folder: Path
+    kill: Callable[[], None]
 
 
 @contextmanager
@@ -84,17 +85,17 @@ def s3_server_on(folder: Path) -> Iterator[S3Server]:
     """``rclone serve s3`` on ``folder``, stopped at the end."""
     data = folder / "buckets"
     data.mkdir(parents=True)
-    port = free_port()
-    server = S3Server(f"http://127.0.0.1:{port}", "test-access", "test-secret-key", data)
+    port, access, secret = free_port(), "test-access", "test-secret-key"
     process = ServerProcess(
         "rclone",
         [
             *(str(rclone_program()), "serve", "s3", str(data), "--addr", f"127.0.0.1:{port}"),
-            *("--auth-key", f"{server.access_key},{server.secret_key}", "--config", "/dev/null"),
+            *("--auth-key", f"{access},{secret}", "--config", "/dev/null"),
         ],
         folder / "rclone.log",
         environment={"HOME": str(folder)},
     )
+    server = S3Server(f"http://127.0.0.1:{port}", access, secret, data, process.kill)
     process.start()
     try:
         run_now(process.wait_ready(lambda: _answers(server.endpoint), 30.0))
