@@ -42,7 +42,7 @@ def _skip_space(text: str, at: int) -> int:
 
 def _joins_letters(text: str, at: int, after: int) -> bool:
     """Whether the hyphen at ``at``, with the next visible character at ``after``, only joins two letters."""
-    if text[at] not in _HYPHENS or at == 0 or after == len(text):
+    if text[at] not in _HYPHENS or at == 0 or after >= len(text):
         return False
     return text[at - 1].isalpha() and text[after].isalpha()
 
@@ -95,7 +95,7 @@ def _spaceless(char: str) -> bool:
 
 def _splits_hyphenated(text: str, at: int) -> bool:
     """Whether a cut before ``at`` is beside a hyphen inside of a word: ``non|-resident``, ``exam-|ple``."""
-    if _joins_letters(text, at, _skip_space(text, at + 1)):
+    if at < len(text) and _joins_letters(text, at, _skip_space(text, at + 1)):
         return True
     before = at
     while before > 0 and text[before - 1].isspace():
@@ -108,8 +108,6 @@ def _splits_word(text: str, at: int) -> bool:
     if at <= 0 or at >= len(text):
         return False
     left, right = text[at - 1], text[at]
-    if _splits_hyphenated(text, at):
-        return True
     if unicodedata.category(right)[0] == "M":
         return True
     if right in _APOSTROPHES:  # can|'t
@@ -126,6 +124,11 @@ def _splits_word(text: str, at: int) -> bool:
     return not (_spaceless(left) or _spaceless(right))
 
 
+def _is_whole(page: str, span: tuple[int, int]) -> bool:
+    """Whether a span begins and ends where words of the page do."""
+    return not any(_splits_word(page, at) or _splits_hyphenated(page, at) for at in span)
+
+
 def _says_something(needle: str) -> bool:
     letters = [c for c in needle if c.isalnum()]
     return len(letters) >= 3 or any(c.isdigit() or _spaceless(c) for c in letters)
@@ -134,7 +137,7 @@ def _says_something(needle: str) -> bool:
 def _exact(page: str, quote: str, start: int, end: int) -> tuple[int, int] | None:
     at = page.find(quote, start, end)
     while at >= 0:
-        if not _splits_word(page, at) and not _splits_word(page, at + len(quote)):
+        if _is_whole(page, (at, at + len(quote))):
             return at, at + len(quote)
         at = page.find(quote, at + 1, end)
     return None
@@ -161,12 +164,7 @@ def find_quote(page: str, quote: str, start: int = 0, end: int | None = None) ->
         if not _splits_word(folded, at) and not _splits_word(folded, last):
             found = start + origin[at], start + origin[last - 1] + 1
             # Also guards against a match that begins or ends inside of a folded character, such as ﬁ.
-            if normalise(page[slice(*found)]) == needle and not _cut_outside(page, found):
+            if normalise(page[slice(*found)]) == needle and _is_whole(page, found):
                 return found
         at = folded.find(needle, at + 1)
     return None
-
-
-def _cut_outside(page: str, span: tuple[int, int]) -> bool:
-    """Whether a span at the edge of the searched part goes through a word of the whole page."""
-    return _splits_word(page, span[0]) or _splits_word(page, span[1])
