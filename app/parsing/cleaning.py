@@ -10,24 +10,31 @@ import unicodedata
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]+"
 )
-_LINE_ENDS = re.compile("\r\n?|\x85|\u2028|\u2029")
-_TRAILING = re.compile(r"[ \t]+(?=\n)")
+_LINE_ENDS = ("\r", "\x85", "\u2028", "\u2029")
+_OTHER_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
+_TRAILING = re.compile(r"[ \t]+\n")
 _MANY_BLANK = re.compile(r"\n{4,}")
 _SPACES = re.compile(r"\s+")
 
 
 def clean(text: str) -> str:
     """Return ``text`` without what storage refuses, with ``\\n`` as the only line end."""
-    if "\r" in text or not text.isascii():
-        text = _LINE_ENDS.sub("\n", text)
-    elif text.isprintable():
+    text = text.replace("\r\n", "\n")
+    # Looking is several times faster than replacing, and most pages have nothing to replace.
+    if text.replace("\n", "").replace("\t", "").isprintable():
         return text
+    if any(end in text for end in _LINE_ENDS):
+        text = _OTHER_LINE_ENDS.sub("\n", text)
     return _FORBIDDEN.sub("", text)
 
 
 def tidy(text: str) -> str:
     """Clean a whole page: also no blanks at line ends, no long runs of empty lines, none at the borders."""
-    text = _MANY_BLANK.sub("\n\n\n", _TRAILING.sub("", clean(text)))
+    text = clean(text)
+    if " \n" in text or "\t\n" in text:
+        text = _TRAILING.sub("\n", text)
+    if "\n\n\n\n" in text:
+        text = _MANY_BLANK.sub("\n\n\n", text)
     return text.rstrip().lstrip("\n")
 
 

@@ -134,6 +134,7 @@ def main(arguments: list[str]) -> None:
     control = socket.socket(fileno=int(arguments[0]))
     formats = load([*arguments[1:], *FORMATS])
     _silence()
+    confine.keep_freed_memory()
     gc.collect()
     gc.freeze()
     zygote = Zygote(control, formats)

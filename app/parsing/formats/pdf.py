@@ -17,6 +17,7 @@ from app.parsing.source import Source
 # PDFium puts U+FFFE where it joined a word that was hyphenated at a line end.
 _JOINT = re.compile("(\\w*)\ufffe(\\w*)")
 # Bullets of symbol fonts arrive as controls or private characters.
+_BULLET_SIGN = re.compile("[\x01-\x08\uf0a0-\uf0ff]")
 _BULLET = re.compile("^[\x01-\x08\uf0a0-\uf0ff](?=\\s)", re.MULTILINE)
 _MOST_BOOKMARKS = 5_000
 _SCAN_CHARACTERS_PER_PAGE = 10
@@ -40,13 +41,15 @@ def pages(source: Source, limits: Limits) -> Iterator[Page]:
         if count > limits.max_pages:
             raise TooLarge(f"more than {limits.max_pages:,} pages")
         bookmarks = _bookmarks(document)
-        characters = 0
+        characters = broken = 0
         for index in range(count):
-            text = _readable(_text(document, index))
+            text = _text(document, index)
+            broken += text is None
+            text = _readable(text or "")
             characters += len(text)
             yield Page(number=index + 1, kind="page", title=_in_force(bookmarks, index), text=text)
         if characters < _SCAN_CHARACTERS_PER_PAGE * count:
-            _explain_silence(document, characters)
+            _explain_silence(document, characters, broken)
     finally:
         document.close()
 
@@ -60,19 +63,19 @@ def _opened(buffer: ctypes.Array[ctypes.c_char]) -> pypdfium2.PdfDocument:
         raise Damaged from None
 
 
-def _text(document: pypdfium2.PdfDocument, index: int) -> str:
-    """Text of one page; a page that cannot be loaded has none, so that the others can still be read."""
+def _text(document: pypdfium2.PdfDocument, index: int) -> str | None:
+    """Text of one page; None if it cannot be loaded, in which case the others can still be read."""
     try:
         page = document.get_page(index)
     except pypdfium2.PdfiumError:
-        return ""
+        return None
     try:
         text_page = page.get_textpage()
         text: str = text_page.get_text_range()
         text_page.close()
         return text
     except pypdfium2.PdfiumError:
-        return ""
+        return None
     finally:
         page.close()
 
@@ -80,7 +83,7 @@ def _text(document: pypdfium2.PdfDocument, index: int) -> str:
 def _readable(text: str) -> str:
     if "\ufffe" in text:
         text = _JOINT.sub(lambda joint: _joined(joint[1], joint[2], text), text)
-    return _BULLET.sub("•", text)
+    return _BULLET.sub("•", text) if _BULLET_SIGN.search(text) else text
 
 
 def _joined(left: str, right: str, page: str) -> str:
@@ -112,8 +115,12 @@ def _in_force(bookmarks: list[tuple[int, str]], index: int) -> str | None:
     return bookmarks[first if first < after else after - 1][1]
 
 
-def _explain_silence(document: pypdfium2.PdfDocument, characters: int) -> None:
-    """Raise ImageOnly if most pages show pictures, Empty if there is neither text nor picture."""
+def _explain_silence(document: pypdfium2.PdfDocument, characters: int, broken: int) -> None:
+    """Say why there is next to no text: most pages cannot be loaded, or show pictures, or there is
+    nothing.
+    """
+    if broken * 2 > len(document):
+        raise Damaged
     looked_at = range(0, len(document), max(1, len(document) // _PAGES_LOOKED_AT))
     pictures = sum(_has_picture(document, index) for index in looked_at)
     if pictures * 2 >= len(looked_at):
