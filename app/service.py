@@ -8,8 +8,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -72,11 +74,25 @@ class WorkerProcess:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which says where it is once it answers."""
+    """uvicorn's server, which says where it is once it answers, and lets us end in our own order."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, settings: Settings, api: FastAPI) -> None:
         super().__init__(config)
         self._settings = settings
+        self._api = api
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals as the wish to stop; uvicorn's own way would end the process before we are done."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Tell the load balancer, then finish what is under way."""
+        self._api.state.draining = True
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell people."""
@@ -119,6 +135,7 @@ async def _serve(settings: Settings, config: Path | None, stack: EmbeddedStack) 
             timeout_graceful_shutdown=round(settings.server.drain_seconds),
         ),
         settings,
+        api,
     )
     workers = [WorkerProcess(n + 1, settings, config) for n in range(settings.worker_processes)]
     for worker in workers:

@@ -63,18 +63,29 @@ class Search:
 
     async def search(self, knowledge_base: KnowledgeBase, question: str, limit: int = 8) -> Found:
         """The best ``limit`` passages. Raises :class:`Unavailable` only if the database is away."""
-        knowledge_base_id = knowledge_base.id
         started = time.perf_counter()
         seconds: dict[str, float] = {}
         degraded: list[tuple[str, str]] = []
+        dense, lexical = await self.rankings(knowledge_base.id, question, seconds, degraded)
+        weight = dense_weight(self._embedder.name, question, knowledge_base.languages)
+        fused = fuse(dense, lexical, weight)[:limit]
+        passages = await _timed("passages", seconds, self._load(fused))
+        seconds["total"] = time.perf_counter() - started
+        return Found(passages, seconds, degraded)
+
+    async def rankings(
+        self,
+        knowledge_base_id: int,
+        question: str,
+        seconds: dict[str, float],
+        degraded: list[tuple[str, str]],
+    ) -> tuple[Ranking, Ranking]:
+        """Both rankings, dense and lexical; notes the stages' seconds and what was missing."""
         dense, lexical = await asyncio.gather(
             self._dense(knowledge_base_id, question, seconds, degraded),
             _timed("lexical", seconds, self._lexical.search(knowledge_base_id, question, self._candidates)),
         )
-        fused = fuse(dense, lexical, self._dense_weight(question, knowledge_base.languages))[:limit]
-        passages = await _timed("passages", seconds, self._load(fused))
-        seconds["total"] = time.perf_counter() - started
-        return Found(passages, seconds, degraded)
+        return dense, lexical
 
     async def _dense(
         self,
@@ -109,12 +120,6 @@ class Search:
             await self._report(generation, broken.message)
         return []
 
-    def _dense_weight(self, question: str, languages: Sequence[str]) -> float:
-        if self._embedder.name != "all-MiniLM-L6-v2":
-            return DENSE_WEIGHT
-        language = likeliest(question, {"english", *languages})
-        return DENSE_WEIGHT if language in {"english", OTHER} else DENSE_WEIGHT_OTHER
-
     async def _load(self, fused: list[Fused]) -> list[Passage]:
         """The passages themselves; those whose document is not ready (any more) are left out."""
         rows = await self._database.rows(
@@ -129,6 +134,14 @@ class Search:
         )
         by_id = {row["chunk_id"]: row for row in rows}
         return [Passage(**by_id[one.chunk_id] | asdict(one)) for one in fused if one.chunk_id in by_id]
+
+
+def dense_weight(model: str, question: str, languages: Sequence[str]) -> float:
+    """Weight of the dense ranking; ``languages`` are those of the knowledge base's documents."""
+    if model != "all-MiniLM-L6-v2":
+        return DENSE_WEIGHT
+    language = likeliest(question, {"english", *languages})
+    return DENSE_WEIGHT if language in {"english", OTHER} else DENSE_WEIGHT_OTHER
 
 
 async def _timed(name: str, seconds: dict[str, float], work: Awaitable[T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,3 +19,16 @@ Folder = Annotated[Path, typer.Argument(help="Folder with the data to measure on
 
 def _print(figures: dict[str, Any]) -> None:
     typer.echo(json.dumps(figures, indent=2, ensure_ascii=False, default=str))
+
+
+Folders = Annotated[list[Path], typer.Argument(help="Folders with question sets.", exists=True)]
+
+
+@bench_cli.command()
+def quality(
+    folders: Folders, limit: Annotated[int | None, typer.Option(help="Only so many questions.")] = None
+) -> None:
+    """Recall@5 and nDCG@10 of both searches and their fusion."""
+    from app.bench.quality import run
+
+    _print(asyncio.run(run(folders, limit=limit)))
