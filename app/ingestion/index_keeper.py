@@ -37,6 +37,15 @@ class IndexKeeper:
         self._generations = Generations(database)
         self._passages = Passages(database)
 
+    async def writable(self, knowledge_base_id: int) -> list[Generation]:
+        """The generations that a new document must be in; none while a broken one waits for its successor.
+
+        A knowledge base that never had one gets its first.
+        """
+        return await self._generations.first(
+            knowledge_base_id, self._embedder.name, self._embedder.dimension, self._index.create
+        )
+
     async def report(self, generation: Generation, reason: str) -> None:
         """Take a generation that failed out of service and see to its successor."""
         if await self._generations.mark_broken(generation, reason):

@@ -31,7 +31,7 @@ from app.parsing.sandbox import ParserPool
 from app.retrieval.words import language_of, words
 from app.stores.database import Database
 from app.stores.documents import WORKING, Document, Documents, store_pages
-from app.stores.generations import Generation, Generations
+from app.stores.generations import Generation
 from app.stores.objects.interface import ObjectStore
 from app.stores.objects.keys import document_key
 from app.stores.passages import NewPassage, Passages, text_to_embed
@@ -87,7 +87,6 @@ class Pipeline:
         self._observe = observe
         self._documents = Documents(database)
         self._passages = Passages(database)
-        self._generations = Generations(database)
 
     async def ingest(self, document_id: UUID) -> None:
         """Bring a document to ``ready`` or to the state that says why it can't be read.
@@ -160,7 +159,7 @@ class Pipeline:
         written: list[Generation] = []
         await self._embed_missing(document, passages, written)
         while True:
-            generations = await self._current_generations(document.knowledge_base_id)
+            generations = await self._keeper.writable(document.knowledge_base_id)
             for generation in generations:
                 if generation not in written:
                     await self._write_all(document, generation)
@@ -206,7 +205,7 @@ class Pipeline:
         """Embed what is not stored yet; while a window is stored, the next is being embedded."""
         done = await self._passages.count(document.id)
         if done == 0:
-            written += await self._current_generations(document.knowledge_base_id)
+            written += await self._keeper.writable(document.knowledge_base_id)
         storing: asyncio.Task[None] | None = None
         try:
             for first in range(done, len(passages), WINDOW):
@@ -263,12 +262,6 @@ class Pipeline:
             await self._keeper.report(generation, broken.message)
             return False
         return True
-
-    async def _current_generations(self, knowledge_base_id: int) -> list[Generation]:
-        """Those that a new document must be in; none while a broken one waits for its successor."""
-        return await self._generations.first(
-            knowledge_base_id, self._embedder.name, self._embedder.dimension, self._index.create
-        )
 
     async def _give_up(self, document_id: UUID, reason: Unreadable) -> None:
         async with self._database.transaction() as connection:

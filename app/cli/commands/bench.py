@@ -32,3 +32,13 @@ def quality(
     from app.bench.quality import run
 
     _print(asyncio.run(run(folders, limit=limit)))
+
+
+@bench_cli.command()
+def search(
+    folder: Folder, passages: Annotated[int, typer.Option(help="Size of the collection.")] = 100_000
+) -> None:
+    """Time of a search in a large collection, against embedding and bare Chroma query."""
+    from app.bench.search import run
+
+    _print(asyncio.run(run(folder, passages=passages)))
