@@ -100,7 +100,7 @@ def _mixtures(real: Vectors, amount: int, generator: np.random.Generator) -> Vec
     pairs = generator.integers(0, len(real), size=(amount, 2))
     noise = generator.normal(0, 0.02, size=(amount, real.shape[1]))
     mixed = real[pairs].sum(axis=1) + noise
-    return (mixed / np.linalg.norm(mixed, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(mixed / np.linalg.norm(mixed, axis=1, keepdims=True), dtype=np.float32)
 
 
 async def _alone(

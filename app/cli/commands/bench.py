@@ -42,3 +42,11 @@ def search(
     from app.bench.search import run
 
     _print(asyncio.run(run(folder, passages=passages)))
+
+
+@bench_cli.command()
+def ingestion(folder: Folder) -> None:
+    """Reading a folder of documents with one worker and with two, against embedding alone."""
+    from app.bench.ingestion import run
+
+    _print(asyncio.run(run(folder)))
