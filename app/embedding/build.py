@@ -7,12 +7,14 @@ each. Running it again does nothing when they are right. The same weights give t
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.embedding.manifest import FILES, FORMAT, MANIFEST, Manifest, read_manifest
@@ -35,18 +37,23 @@ def build(folder: Path, say: Say = lambda _: None) -> bool:
         WeightsUnusable: the package with the weights is missing or another one.
         FolderNotOurs: the folder holds something else.
     """
-    if is_whole(folder):
-        say(f"The embedding model in {folder} is there and right.")
-        return False
-    _refuse_other_files(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder.parent):
+        if is_whole(folder):
+            say(f"The embedding model in {folder} is there and right.")
+            return False
+        _refuse_other_files(folder)
+        _build(folder, say)
+    say(f"The embedding model is ready in {folder}.")
+    return True
+
+
+def _build(folder: Path, say: Say) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
         new = Path(place) / "new"
         new.mkdir(mode=0o755)
         _write_files(new, say)
         _swap(new, folder, Path(place) / "old")
-    say(f"The embedding model is ready in {folder}.")
-    return True
 
 
 def is_whole(folder: Path) -> bool:
@@ -102,6 +109,17 @@ def _swap(new: Path, folder: Path, old: Path) -> None:
         folder.rename(old)
     new.rename(folder)
     _sync(folder.parent)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time build inside a folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _sync(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TypedDict, cast
 
 from app.embedding.base import ModelUnusable
 
-FORMAT = 1  # raise it whenever the same weights give other files
+FORMAT = 2  # raise it whenever the same weights give other files
 MANIFEST = "manifest.json"
 FILES = ("fp32.onnx", "int8.onnx", "tokenizer.json")
 
