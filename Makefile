@@ -21,7 +21,7 @@ setup: $(VENV)/.ready ## Make .venv and the embedding model
 
 setup-dev: $(VENV)/.ready-dev ## The same with the tools for tests and lint
 
-$(VENV)/.ready: requirements.lock pyproject.toml
+$(VENV)/.ready: requirements.lock pyproject.toml tools/setup.sh $(wildcard app/embedding/*)
 	@tools/setup.sh $(VENV) $(MODEL)
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
