@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from app.chunking.units import Border, Unit, units
+from app.chunking.units import CHARACTERS_PER_TOKEN, Border, Unit, units
 
 TokenSpans = Callable[[str], list[tuple[int, int]]]
 
@@ -91,13 +91,18 @@ class Chunker:
         """Index of the last unit of the chunk that begins with ``first`` and must reach ``done``."""
         start = found[first].start
         full = done
-        while full + 1 < len(found) and counter.count(start, found[full + 1].end) <= self.max_tokens:
+        while full + 1 < len(found) and self._fits(start, found[full + 1].end, counter):
             full += 1
             if self._heading_closes(found, first, full, counter):
                 return full - 1
         if full + 1 >= len(found):
             return full
         return self._best_border(found, start, done, full, counter)
+
+    def _fits(self, start: int, end: int, counter: _Counter) -> bool:
+        if end - start > self.max_tokens * CHARACTERS_PER_TOKEN:
+            return False
+        return counter.count(start, end) <= self.max_tokens
 
     def _heading_closes(self, found: Sequence[Unit], first: int, index: int, counter: _Counter) -> bool:
         if found[index].border is not Border.HEADING or found[index - 1].level:
@@ -124,8 +129,8 @@ class Chunker:
         start = done
         while start - 1 > first and not found[start - 1].level:
             tokens = counter.count(found[start - 1].start, found[done - 1].end)
-            whole = counter.count(found[start - 1].start, found[done].end)
-            if tokens > self.overlap_tokens or whole > self.max_tokens:
+            fits = self._fits(found[start - 1].start, found[done].end, counter)
+            if tokens > self.overlap_tokens or not fits:
                 break
             start -= 1
         return start

@@ -33,9 +33,7 @@ _ABBREVIATIONS_TEXT = """
 """
 _ABBREVIATIONS = frozenset(_ABBREVIATIONS_TEXT.split())
 # After these a new sentence may well begin, if a capital follows.
-_MAY_END = frozenset(
-    {"etc", "usw", "al", "inc", "ltd", "co", "corp", "jr", "sr", "a.m", "p.m", "u.s", "u.k", "st"}
-)
+_MAY_END = frozenset({"etc", "usw", "al", "inc", "ltd", "co", "corp", "a.m", "p.m", "u.s", "u.k"})
 
 
 def sentence_spans(text: str, start: int = 0, end: int | None = None) -> list[Span]:

@@ -20,7 +20,7 @@ _FENCE = re.compile(r"[ \t]*(?:```|~~~)")
 _CUTS = (re.compile(r"[;,:，、；：|]\s*"), re.compile(r"\s+"))
 # A word piece tokenizer sees any longer word as one unknown token; text without blanks must not grow for
 # ever.
-_CHARACTERS_PER_TOKEN = 12
+CHARACTERS_PER_TOKEN = 12
 
 
 class Border(Enum):
@@ -90,7 +90,7 @@ def _border(heading: bool, gap: int, rows: int, row: str) -> Border:
 def _bounded(text: str, unit: Unit, cuts: Cuts, max_tokens: int) -> Iterator[Unit]:
     """The unit itself, or pieces of it that each fit into a chunk."""
     start, border, level = unit.start, unit.border, unit.level
-    most = max_tokens * _CHARACTERS_PER_TOKEN
+    most = max_tokens * CHARACTERS_PER_TOKEN
     while start < unit.end:
         end = min(cuts(start, unit.end, max_tokens), start + most)
         if end < unit.end:

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import stat
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +69,7 @@ class ParserPool:
         """Largest resident memory that any parser process has had."""
         return max(self._peak_rss, self._keeper.peak_rss if self._keeper else 0)
 
-    async def parse(self, path: Path, name: str, limits: Limits | None = None) -> AsyncIterator[Page]:
+    async def parse(self, path: Path, name: str, limits: Limits | None = None) -> AsyncGenerator[Page, None]:
         """Yield the pages of the file at ``path``, as they are read; slow readers make the parser wait.
 
         ``name`` is what the uploader called the file; it is a hint among kinds of text and never opened.
