@@ -25,8 +25,8 @@ QUESTIONS = (
     Question("How many days of holiday do employees have?", "Employee handbook.md", 1, "28 days of holiday"),
     Question("How many bikes were recalled in May 2025?", "Annual review 2025.pptx", 4, "312 bikes"),
     Question("Wie lange gilt die Garantie auf den Rahmen?", "Garantiebedingungen.docx", 1, "zehn Jahre"),
-    Question("What does error code E07 mean?", "Trailhand service manual.pdf", 4, "motor too hot"),
-    Question("What does a drive belt cost?", "Spare parts.xlsx", 1, "Drive belt 122 teeth"),
+    Question("What does error code E07 mean?", "Trailhand service manual.pdf", 4, "motor is too hot"),
+    Question("What does a rain cover for the box cost?", "Spare parts.xlsx", 1, "Rain cover for the box"),
     Question("When will the Trailhand Mini be in the shops?", "Annual review 2025.pptx", 5, "14 April 2026"),
 )
 

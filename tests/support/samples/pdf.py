@@ -61,10 +61,14 @@ class _Page:
         elif block.kind == "table":
             self._table(block.rows)
         else:
-            for line in wrap(block.text, _BODY, _WIDE - 2 * _MARGIN):
-                self._down(_BODY * 1.45)
-                self._text(_MARGIN, line, _BODY)
-            self._down(_BODY * 0.7)
+            for text in block.lines if block.kind == "bullets" else [block.text]:
+                self._paragraph(f"• {text}" if block.kind == "bullets" else text)
+
+    def _paragraph(self, text: str) -> None:
+        for line in wrap(text, _BODY, _WIDE - 2 * _MARGIN):
+            self._down(_BODY * 1.45)
+            self._text(_MARGIN, line, _BODY)
+        self._down(_BODY * 0.7)
 
     def foot(self, text: str) -> None:
         self._y = _MARGIN / 2

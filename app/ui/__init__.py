@@ -1,0 +1,22 @@
+"""The web UI: ask and check the sources, and keep the documents. It needs nothing from the internet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from fastapi import FastAPI
+
+from app.assistant import Assistant
+
+
+def mount_ui(api: FastAPI, assistant: Callable[[], Assistant]) -> FastAPI:
+    """Serve the UI at ``/`` of ``api``, behind all routes that are there already.
+
+    ``assistant()`` gives the open assistant; it is called by the handlers, in the loop that ``api`` runs in.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+    # importing Gradio takes seconds, and only a service with a UI needs it
+    from app.ui.mount import mount
+
+    return mount(api, assistant)
