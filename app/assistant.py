@@ -62,9 +62,8 @@ class Assistant:
 
     async def search(self, knowledge_base: str, question: str, limit: int | None = None) -> Found:
         """The best passages for a question; ``limit`` is by default the number that answers are made from."""
-        found = await self.knowledge_bases.get(knowledge_base, counted=False)
         wanted = limit or self.settings.retrieval.passages
-        result = await self.searcher.search(found, question, wanted)
+        result = await self.searcher.search(knowledge_base, question, wanted)
         for stage, seconds in result.seconds.items():
             SEARCH_SECONDS.labels(stage).observe(seconds)
         return result

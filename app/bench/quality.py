@@ -18,6 +18,7 @@ from app.assistant import Assistant
 from app.bench.temporary import read_all, temporary_assistant
 from app.retrieval.fuse import Ranking, fuse
 from app.retrieval.search import dense_weight
+from app.stores.generations import Generations
 
 WEIGHTS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
 CANDIDATES = 50
@@ -60,12 +61,11 @@ def corpus_files(folder: Path, made: Path) -> list[tuple[str, Path]]:
 
 
 async def _ask(assistant: Assistant, folder: Path, limit: int | None) -> list[Asked]:
-    base = await assistant.knowledge_bases.get("default")
-    search = assistant.searcher
+    scope = await Generations(assistant.database).scope("default")
     asked = []
     for query in list(_lines(folder / "queries.jsonl"))[:limit]:
-        dense, lexical = await search.rankings(base.id, query["question"], {}, [])
-        weight = dense_weight(assistant.embedder.name, query["question"], base.languages)
+        dense, lexical = await assistant.searcher.rankings(scope, query["question"], {}, [])
+        weight = dense_weight(assistant.embedder.name, query["question"], scope.languages)
         asked.append(Asked(dense, lexical, weight, frozenset(str(gold) for gold in query["gold"])))
     return asked
 

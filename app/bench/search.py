@@ -50,7 +50,7 @@ async def run(
         await assistant.database.execute("VACUUM ANALYZE")
         base = await assistant.knowledge_bases.get("default")
         for question in chosen[:20]:
-            await assistant.searcher.search(base, question)
+            await assistant.searcher.search(base.name, question)
         return {
             "passages": base.passages,
             "fill_seconds": round(filled),
@@ -115,7 +115,7 @@ async def _alone(
         vector = (await assistant.embedder.embed([question]))[0]
         await assistant.index.query(generation.collection, vector, CANDIDATES)
         bare.append(time.perf_counter() - started)
-        found = await assistant.searcher.search(base, question)
+        found = await assistant.searcher.search(base.name, question)
         whole.append(found.seconds["total"])
         for stage, seconds in found.seconds.items():
             stages.setdefault(stage, []).append(seconds)
@@ -140,7 +140,7 @@ async def _together(
         nonlocal errors, degraded
         for question in questions[number::clients]:
             try:
-                found = await assistant.searcher.search(base, question)
+                found = await assistant.searcher.search(base.name, question)
             except AssistantError:
                 errors += 1
             else:

@@ -15,8 +15,7 @@ from app.retrieval.lexical import LexicalSearch
 from app.retrieval.passage import Passage
 from app.retrieval.words import OTHER, likeliest
 from app.stores.database import Database
-from app.stores.generations import Generation, Generations
-from app.stores.knowledge_bases import KnowledgeBase
+from app.stores.generations import Generation, Generations, Scope
 from app.stores.vectors import IndexBroken, VectorIndex
 
 T = TypeVar("T")
@@ -61,54 +60,49 @@ class Search:
         self._lexical = LexicalSearch(database)
         self._generations = Generations(database)
 
-    async def search(self, knowledge_base: KnowledgeBase, question: str, limit: int = 8) -> Found:
-        """The best ``limit`` passages. Raises :class:`Unavailable` only if the database is away."""
+    async def search(self, knowledge_base: str, question: str, limit: int = 8) -> Found:
+        """The best ``limit`` passages.
+
+        Raises :class:`NotFound` for an unknown knowledge base, :class:`Unavailable` if the database is away.
+        """
         started = time.perf_counter()
         seconds: dict[str, float] = {}
         degraded: list[tuple[str, str]] = []
-        dense, lexical = await self.rankings(knowledge_base.id, question, seconds, degraded)
-        weight = dense_weight(self._embedder.name, question, knowledge_base.languages)
-        fused = fuse(dense, lexical, weight)[:limit]
+        scope = await self._generations.scope(knowledge_base)
+        dense, lexical = await self.rankings(scope, question, seconds, degraded)
+        fused = fuse(dense, lexical, dense_weight(self._embedder.name, question, scope.languages))[:limit]
         passages = await _timed("passages", seconds, self._load(fused))
         seconds["total"] = time.perf_counter() - started
         return Found(passages, seconds, degraded)
 
     async def rankings(
-        self,
-        knowledge_base_id: int,
-        question: str,
-        seconds: dict[str, float],
-        degraded: list[tuple[str, str]],
+        self, scope: Scope, question: str, seconds: dict[str, float], degraded: list[tuple[str, str]]
     ) -> tuple[Ranking, Ranking]:
         """Both rankings, dense and lexical; notes the stages' seconds and what was missing."""
-        dense, lexical = await asyncio.gather(
-            self._dense(knowledge_base_id, question, seconds, degraded),
-            _timed("lexical", seconds, self._lexical.search(knowledge_base_id, question, self._candidates)),
+        lexical, dense = await asyncio.gather(
+            # first, since PostgreSQL can be at it while the question is embedded here
+            _timed(
+                "lexical",
+                seconds,
+                self._lexical.search(scope.knowledge_base_id, question, self._candidates),
+            ),
+            self._dense(scope, question, seconds, degraded),
         )
         return dense, lexical
 
     async def _dense(
-        self,
-        knowledge_base_id: int,
-        question: str,
-        seconds: dict[str, float],
-        degraded: list[tuple[str, str]],
+        self, scope: Scope, question: str, seconds: dict[str, float], degraded: list[tuple[str, str]]
     ) -> Ranking:
-        generation, vector = await asyncio.gather(
-            self._generations.serving(knowledge_base_id),
-            _timed("embed", seconds, self._embedder.embed([question])),
-            return_exceptions=True,
-        )
-        if isinstance(generation, BaseException):
-            raise generation
-        if isinstance(vector, BaseException):
-            if not isinstance(vector, AssistantError):
-                raise vector
-            degraded.append(NO_EMBEDDING)
-            return []
+        generation = scope.serving
         if generation is None or generation.model != self._embedder.name:
-            if await self._generations.all(knowledge_base_id):
+            if scope.indexed:
                 degraded.append(NO_INDEX)
+            return []
+        await asyncio.sleep(0)
+        try:
+            vector = await _timed("embed", seconds, self._embedder.embed([question]))
+        except AssistantError:
+            degraded.append(NO_EMBEDDING)
             return []
         try:
             query = self._index.query(generation.collection, vector[0], self._candidates)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection
@@ -22,6 +24,9 @@ AWAY = (
     PoolTimeout,
     psycopg.errors.ReadOnlySqlTransaction,
 )
+
+
+FRESH_SECONDS = 1.0  # a connection used so recently is taken to be alive
 
 
 class Database:
@@ -46,9 +51,11 @@ class Database:
             min_size=1,
             max_size=size,
             timeout=connect_seconds,
-            check=AsyncConnectionPool.check_connection,
+            check=self._check,
+            reset=self._stamp,
             open=False,
         )
+        self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 
     async def open(self) -> None:
         """Connect; raises :class:`Unavailable` when the server can't be reached."""
@@ -64,6 +71,14 @@ class Database:
     async def close(self) -> None:
         """Give all connections back to the server."""
         await self.pool.close()
+
+    async def _stamp(self, connection: Connection) -> None:
+        self._used[connection] = time.monotonic()
+
+    async def _check(self, connection: Connection) -> None:
+        """Replace connections that died while they were idle; one just used needs no round trip for that."""
+        if time.monotonic() - self._used.get(connection, 0.0) > FRESH_SECONDS:
+            await AsyncConnectionPool.check_connection(connection)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from app.errors import NotFound
 from app.stores.database import Connection, Database
 
 
@@ -26,6 +27,20 @@ class Generation:
         return f"generation-{self.id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a search has to know of a knowledge base, read at once.
+
+    ``languages`` are those of its ready documents. ``serving`` is the generation that answers; without one,
+    ``indexed`` tells an empty knowledge base (``False``) from one whose index is being rebuilt.
+    """
+
+    knowledge_base_id: int
+    languages: list[str]
+    indexed: bool
+    serving: Generation | None
+
+
 COLUMNS = "id, knowledge_base_id, model, dimension, state, reason"
 
 
@@ -42,6 +57,27 @@ class Generations:
             knowledge_base_id,
         )
         return Generation(**row) if row else None
+
+    async def scope(self, knowledge_base: str) -> Scope:
+        """Of the knowledge base of this name; raises :class:`NotFound`."""
+        row = await self._database.row(
+            """
+            SELECT k.id AS kb, k.languages, g.id, g.model, g.dimension, g.state, g.reason,
+                   EXISTS (SELECT 1 FROM generations o WHERE o.knowledge_base_id = k.id) AS indexed
+            FROM knowledge_bases k
+            LEFT JOIN generations g ON g.knowledge_base_id = k.id AND g.state = 'serving'
+            WHERE k.name = %s
+            """,
+            knowledge_base,
+        )
+        if row is None:
+            raise NotFound(kind="knowledge base", name=knowledge_base)
+        serving = None
+        if row["id"] is not None:
+            serving = Generation(
+                row["id"], row["kb"], row["model"], row["dimension"], row["state"], row["reason"]
+            )
+        return Scope(row["kb"], row["languages"], row["indexed"], serving)
 
     async def all(self, knowledge_base_id: int | None = None) -> list[Generation]:
         """All of one knowledge base, or all there are; oldest first."""

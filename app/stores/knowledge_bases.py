@@ -52,29 +52,24 @@ class KnowledgeBases:
             raise KnowledgeBaseExists(name=name) from None
         return await self.get(name)
 
-    async def get(self, name: str, *, counted: bool = True) -> KnowledgeBase:
-        """The one of this name; raises :class:`NotFound`.
-
-        Counting its documents takes longer the more there are; not ``counted`` is 0.
-        """
-        found = await self._select(name, counted=counted)
+    async def get(self, name: str) -> KnowledgeBase:
+        """The one of this name; raises :class:`NotFound`."""
+        found = await self._select(name)
         if not found:
             raise NotFound(kind="knowledge base", name=name)
         return found[0]
 
     async def all(self) -> list[KnowledgeBase]:
         """All of them, by name."""
-        return await self._select(None, counted=True)
+        return await self._select(None)
 
-    async def _select(self, name: str | None, *, counted: bool) -> list[KnowledgeBase]:
+    async def _select(self, name: str | None) -> list[KnowledgeBase]:
         rows = await self._database.rows(
             """
             SELECT k.id, k.name, k.languages, k.passages, k.created_at,
-                   CASE WHEN %(counted)s THEN
-                       (SELECT count(*) FROM documents d WHERE d.knowledge_base_id = k.id) ELSE 0 END AS documents
+                   (SELECT count(*) FROM documents d WHERE d.knowledge_base_id = k.id) AS documents
             FROM knowledge_bases k WHERE %(name)s::text IS NULL OR k.name = %(name)s ORDER BY k.name
             """,
             name=name,
-            counted=counted,
         )
         return [KnowledgeBase(**row) for row in rows]
