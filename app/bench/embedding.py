@@ -51,8 +51,8 @@ def run(
         rounds: how often each engine has its turn; medians are given.
 
     Returns:
-        `machine`, `speed` (per number of threads and engine: texts_per_second, question_ms, and how many
-        times better the first engine is), `quality` (per question set) and `not_measured`.
+        `machine`, `speed` (per number of threads and engine: texts_per_second, question_ms, cpu_ms_per_text,
+        and how many times better the first engine is), `quality` (per question set) and `not_measured`.
 
     Raises:
         ModelUnusable: there is no model in the folder.
@@ -85,19 +85,21 @@ def _engines(model_dir: Path, place: Path, threads: int) -> list[Engine]:
 def _speed(engines: list[Engine], chunks: list[str], rounds: int) -> Result:
     rates: dict[str, list[float]] = {engine.name: [] for engine in engines}
     waits: dict[str, list[float]] = {engine.name: [] for engine in engines}
+    work: dict[str, float] = dict.fromkeys(rates, 0.0)
     for engine in engines:
         engine.embed(chunks[:4])
     for _ in range(rounds):
         for engine in engines:
-            start = time.perf_counter()
-            engine.embed(chunks)
-            rates[engine.name].append(len(chunks) / (time.perf_counter() - start))
+            before = time.process_time()
+            rates[engine.name].append(len(chunks) / _seconds(engine, chunks))
+            work[engine.name] += time.process_time() - before
             engine.embed(_QUESTIONS[:1])
             waits[engine.name] += [_seconds(engine, [question]) for question in _QUESTIONS]
     speed: Result = {
         name: {
             "texts_per_second": round(statistics.median(rates[name]), 1),
             "question_ms": round(1000 * statistics.median(waits[name]), 2),
+            "cpu_ms_per_text": round(1000 * work[name] / rounds / len(chunks), 1),
         }
         for name in rates
     }
@@ -202,13 +204,22 @@ def _machine() -> Result:
             return None
 
     return {
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "fast_int8": has_fast_int8(cpu_flags()),
         "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "packages": {name: installed(name) for name in _PACKAGES if installed(name)},
     }
+
+
+def _processor() -> str:
+    """Name of the processor and its instructions that matter here."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    wide = sorted(cpu_flags() & {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8"})
+    return " ".join([names[0] if names else platform.machine(), *wide])
 
 
 def main() -> int:
