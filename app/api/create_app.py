@@ -34,7 +34,8 @@ def create_app(settings: Settings, endpoints: Endpoints) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        docs_url="/docs",
+        # its page would load scripts from elsewhere, and this service works without any network
+        docs_url=None,
         redoc_url=None,
         responses=problems.RESPONSES,
     )

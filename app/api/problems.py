@@ -57,7 +57,8 @@ def install(api: FastAPI) -> None:
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-        return respond(f"{where}: {first['msg']}.", 422, "See /docs for what is expected.", "invalid-request")
+        detail = "See /openapi.json for what is expected."
+        return respond(f"{where}: {first['msg']}.", 422, detail, "invalid-request")
 
     @api.exception_handler(HTTPException)
     async def other(_: Request, error: HTTPException) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Write the reference pages that are made from the code: ``python tools/docs.py``. A test holds them to it."""
+"""Write the reference pages that are made from the code: ``python tools/reference.py``; a test compares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.settings import is_secret, names
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 SETTINGS = """# Settings
 
-Made from `app/settings/model.py` by `python tools/docs.py`.
+Made from `app/settings/model.py` by `python tools/reference.py`.
 
 Settings come from a TOML file (`--config`, `KA_CONFIG` or `/etc/knowledge-assistant/config.toml`), then from
 the environment (`KA_SECTION__NAME`, lists separated by commas), then from options of the command. A *secret*
@@ -30,7 +30,7 @@ wrong setting is an error that names the right one; `ka config check` tells.
 """
 COMMANDS = """# Commands
 
-Made from `ka --help` by `python tools/docs.py`.
+Made from `ka --help` by `python tools/reference.py`.
 """
 
 
