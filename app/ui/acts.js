@@ -6,6 +6,7 @@ element.addEventListener("click", async (event) => {
   if (act === "delete") {
     if (await sure(data.name)) trigger("remove", data);
   } else {
+    if (act === "pick") document.getElementById("question")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
     trigger(act, data);
   }
 });

@@ -84,7 +84,7 @@ def make(assistant: Callable[[], Assistant], base: gr.Dropdown) -> AskTab:
         suggestions.pick(picked, [base, turns], **many),
     ]
     stop.click(_stopped, [turns], [current, turns, send, stop], cancels=running, **hidden)
-    base.input(lambda: ("", "", "", []), None, [current, panels, earlier, turns], **hidden)
+    base.change(lambda: ("", "", "", []), None, [current, panels, earlier, turns], **hidden)
     return AskTab(start, samples, own, summary, suggestions)
 
 

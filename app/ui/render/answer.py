@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from app.answering.events import Citation, Cited, Degraded, Done, Event, Restarted, Sources, Token
 from app.retrieval.passage import Passage
@@ -15,7 +16,7 @@ CLOSEST = 3  # passages offered when the documents don't hold the answer
 _CITED = re.compile(r"\[(\d{1,3})\]")
 _BOLD = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*")
 _CODE = re.compile(r"`([^`\n]+)`")
-_ITEM = re.compile(r"\s*(?:[-*•]|\d{1,2}[.)])\s+")
+_MARKER = re.compile(r"\s*(?:[-*•]|\d{1,2}[.)]|#{1,6})\s+")
 LABELS = {
     "extractive": ("Extract", "Sentences of the documents, word for word"),
     "generated": ("Answer", "Worded by a language model from the documents"),
@@ -103,24 +104,26 @@ def markdown(text: str, chip: Mapping[int, str]) -> str:
     parts: list[str] = []
     for block in re.split(r"\n\s*\n", text.strip()):
         lines = [line for line in block.splitlines() if line.strip()]
-        plain = [line for line in lines if not _ITEM.match(line)]
-        if lines and not plain:
-            items = "".join(f"<li>{_inline(line[_end(line) :], chip)}</li>" for line in lines)
-            parts.append(f"<ul>{items}</ul>")
-        elif lines:
-            parts.append(f"<p>{'<br>'.join(_inline(line, chip) for line in lines)}</p>")
+        for kind, group in groupby(lines, _kind):
+            inlines = [_inline(_MARKER.sub("", line, count=1) if kind else line, chip) for line in group]
+            if kind in {"ul", "ol"}:
+                parts.append(f"<{kind}>{''.join(f'<li>{one}</li>' for one in inlines)}</{kind}>")
+            elif kind == "h":
+                parts.extend(f"<p><strong>{one}</strong></p>" for one in inlines)
+            else:
+                parts.append(f"<p>{'<br>'.join(inlines)}</p>")
     return "".join(parts)
 
 
-def _end(line: str) -> int:
-    found = _ITEM.match(line)
-    return found.end() if found else 0
+def _kind(line: str) -> str:
+    marker = _MARKER.match(line)
+    if marker is None:
+        return ""
+    return "h" if "#" in marker[0] else "ol" if marker[0].strip()[0].isdigit() else "ul"
 
 
 def _inline(text: str, chip: Mapping[int, str]) -> str:
-    whole = _BOLD.sub(
-        r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", esc(re.sub(r"^#{1,6}\s+", "", text)))
-    )
+    whole = _BOLD.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", esc(text)))
     return _CITED.sub(lambda found: chip.get(int(found[1]), found[0]), whole)
 
 

@@ -64,7 +64,7 @@ def summary(counts: Mapping[State, int]) -> str:
 def suggestions(questions: Iterable[str]) -> str:
     """Questions to ask with one click."""
     buttons = "".join(
-        f'<button type="button" data-act="ask" data-question="{esc(one)}" dir="auto">{esc(one)}</button>'
+        f'<button type="button" data-act="pick" data-question="{esc(one)}" dir="auto">{esc(one)}</button>'
         for one in questions
     )
     heading = '<h3 class="quiet">Try one of these</h3>'
