@@ -70,7 +70,7 @@ def detect(source: Source) -> Kind:
     archive bomb).
     """
     head = source.head
-    if not head.strip(b"\x00\t\n\r\x0b\x0c "):
+    if source.size <= HEAD_BYTES and not head.strip(b"\x00\t\n\r\x0b\x0c "):
         raise Empty
     if b"%PDF-" in head[:1024]:
         return Kind.PDF

@@ -59,9 +59,9 @@ class ParserPool:
 
     async def close(self) -> None:
         """End all parser processes, those at work included, and wait until they are gone."""
+        self._peak_rss = self.peak_rss_bytes
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
-            self._peak_rss = self.peak_rss_bytes
             await keeper.close()
 
     @property

@@ -185,6 +185,23 @@ def test_csv_with_quotes_line_ends_and_uneven_rows_becomes_a_table() -> None:
     )
 
 
+def test_a_quote_that_is_never_closed_swallows_no_rows() -> None:
+    data = (
+        "id,size\n"
+        + "1,ok\n" * 20
+        + '2,5" wide\n3,"5 wide\n'
+        + "".join(f"{n},ok\n" for n in range(4, 60_000))
+    )
+    text = "\n".join(page.text for page in read(data.encode(), "x.csv"))
+    assert '| 3 | "5 wide |' in text
+    assert "| 4 | ok |" in text
+    assert "| 59999 | ok |" in text
+
+
+def test_a_text_after_a_long_blank_is_found() -> None:
+    assert read(b"\n" * 200_000 + b"Here it is.")[0].text == "Here it is."
+
+
 def test_a_zip_that_claims_too_much_is_never_unpacked() -> None:
     content = _book({"a": "<p>" + "tea " * 20_000_000 + "</p>"})
     assert len(content) < 2_000_000
