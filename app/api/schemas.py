@@ -52,7 +52,6 @@ class DocumentOut(Shape):
     chunks_total: int | None = Field(examples=[40])
     size_bytes: int = Field(examples=[120_000])
     sha256: str
-    media_type: str | None = Field(examples=["application/pdf"])
     language: str | None = Field(examples=["english"])
     job_id: int | None = Field(examples=[7])
     created_at: datetime

@@ -46,7 +46,6 @@ class Document:
     version: int
     sha256: str
     size_bytes: int
-    media_type: str | None
     language: str | None
     state: State
     message: str | None
@@ -70,7 +69,7 @@ class Document:
 
 SELECT = """
     SELECT d.id, d.knowledge_base_id, k.name AS knowledge_base, d.name, d.version, d.sha256, d.size_bytes,
-           d.media_type, d.language, d.state, d.message, d.pages, d.parsed, d.chunks_done, d.chunks_total,
+           d.language, d.state, d.message, d.pages, d.parsed, d.chunks_done, d.chunks_total,
            d.job_id, d.created_at, d.updated_at
     FROM documents d JOIN knowledge_bases k ON k.id = d.knowledge_base_id
 """

@@ -91,7 +91,6 @@ def document(state: State = "ready", **changes: object) -> Document:
         version=1,
         sha256="0" * 64,
         size_bytes=1_400_000,
-        media_type=None,
         language=None,
         state=state,
         message=None,

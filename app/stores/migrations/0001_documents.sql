@@ -21,7 +21,6 @@ CREATE TABLE documents (
     version integer NOT NULL,
     sha256 text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
     size_bytes bigint NOT NULL,
-    media_type text,
     language text,
     state text NOT NULL DEFAULT 'queued' CHECK (state IN (
         'queued', 'parsing', 'indexing', 'ready', 'password_needed', 'image_only', 'damaged', 'empty',
