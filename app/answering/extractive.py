@@ -26,8 +26,8 @@ _CHARACTERS = 600
 _RELATIVE = 0.5  # a sentence is shown when it scores at least this share of the best
 _ALIKE = 0.7  # share of terms that makes two sentences near duplicates
 # Embedding is what takes the time: so many characters take about 50 ms on two cores.
-_EMBEDDED_SENTENCES = 24
-_EMBEDDED_CHARACTERS = 3_600
+_EMBEDDED_SENTENCES = 16
+_EMBEDDED_CHARACTERS = 2_400
 
 
 @dataclass(frozen=True, slots=True)

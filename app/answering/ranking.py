@@ -23,10 +23,11 @@ Floats = NDArray[np.float32]
 
 # Chosen with `python -m app.bench.answers`; docs/benchmarks.md has the figures.
 SIMILARITY = 0.6
-CONTEXT = 0.3
+CONTEXT = 0.4
 LEAD = 0.5
 RANK = 0.02
 
+_USUAL = 45  # terms of a question of some ten words
 _LEAST_LETTERS = 12  # fewer are numbers of pages and captions; letters of CJK count twice
 _LONGEST = 400  # characters; longer ones, such as lists without full stops, are cut
 _NEW = 0.25  # share of a sentence that must not be in the question already
@@ -101,7 +102,8 @@ def lexical_scores(question: Terms, sentences: Sequence[Sentence], passages: Seq
     """The part of the score that needs no embedding: shape (len(sentences),), about 0 to 1.3."""
     around = [terms(f"{p.document} {p.headings} {p.page_title or ''} {p.text}") for p in passages]
     weights = Weights([s.terms for s in sentences])
-    whole = weights.total(question) or 1.0
+    # A long question has words around the matter ("could you please tell me"), which no sentence answers.
+    whole = weights.total(question) * min(1.0, (_USUAL / max(1, len(question))) ** 0.5) or 1.0
     context = [weights.total(question & a) / whole for a in around]
     scores = np.zeros(len(sentences), np.float32)
     for i, sentence in enumerate(sentences):

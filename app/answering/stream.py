@@ -113,14 +113,15 @@ class MarkerParser:
                 return None
             opening = _OPEN.search(self._held)
             return self._take(opening.end() if opening else len(self._held))
-        end = _marker_end(self._held, head.end())
+        within = self._held[:_LONGEST]
+        end = _marker_end(within, head.end())
         if end is not None:
             return _read(self._take(end))
         if len(self._held) < _LONGEST and not final:
             return None
-        close = _CLOSE.search(self._held)
-        broken = self._take(close.end() if close else len(self._held))
-        self._skipping = close is None and not final
+        close = _CLOSE.search(within)
+        broken = self._take(close.end() if close else len(within))
+        self._skipping = close is None
         return Marker(_space(broken), ())
 
     def _take(self, count: int) -> str:
