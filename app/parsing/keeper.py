@@ -12,11 +12,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from app.errors import Unavailable
 from app.parsing.frames import MOST_CONTROL_BYTES, BadFrame, decode, encode_control
 from app.parsing.model import Limits
 
+_ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60.0
 _END_SECONDS = 5.0
 _LONGEST_NAME = 500
@@ -144,7 +146,9 @@ def _spawn(control: int, extra_formats: Sequence[str]) -> subprocess.Popen[bytes
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         # the child must find the same packages as we did, and nothing else of our environment
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONPATH": os.pathsep.join(
+            [str(_ROOT), *(str(Path(path).absolute()) for path in sys.path if path)]
+        ),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }

@@ -113,9 +113,13 @@ class Numbering:
         abstract = {
             attribute(one, "numId") or "": _value(one, "abstractNumId") or "" for one in children(root, "num")
         }
-        return cls(
-            levels={key: by_abstract.get(name, {}) for key, name in abstract.items()}, abstract=abstract
-        )
+        levels = {key: by_abstract.get(name, {}) for key, name in abstract.items()}
+        # Lists of one kind are counted on, except where one says that it begins anew.
+        for one in children(root, "num"):
+            if child(one, "lvlOverride", "startOverride") is not None:
+                number = attribute(one, "numId") or ""
+                abstract[number] = f"list {number}"
+        return cls(levels=levels, abstract=abstract)
 
     def label(self, list_id: str, level: int) -> str:
         """Count one item and return what stands before it: ``-``, ``3.`` or ``2.1``."""

@@ -272,13 +272,43 @@ def test_paragraphs_nested_beyond_reason_end_in_a_reason() -> None:
         read(_word(f'<w:document xmlns:w="w"><w:body>{body}</w:body></w:document>'))
 
 
-def _word(document: str) -> bytes:
+def test_word_numbers_are_those_that_word_shows() -> None:
+    levels = (
+        '<w:lvl w:ilvl="0"><w:numFmt w:val="decimal"/><w:lvlText w:val="%1."/></w:lvl>'
+        '<w:lvl w:ilvl="1"><w:numFmt w:val="lowerLetter"/><w:lvlText w:val="%1.%2)"/></w:lvl>'
+    )
+    anew = '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/></w:lvlOverride>'
+    numbering = (
+        f'<w:numbering xmlns:w="w"><w:abstractNum w:abstractNumId="7">{levels}</w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="7"/></w:num>'
+        f'<w:num w:numId="2"><w:abstractNumId w:val="7"/>{anew}</w:num></w:numbering>'
+    )
+    body = "".join(
+        f'<w:p><w:pPr><w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{number}"/></w:numPr></w:pPr>'
+        f"<w:r><w:t>{text}</w:t></w:r></w:p>"
+        for number, level, text in [
+            (1, 0, "a"),
+            (1, 1, "b"),
+            (1, 1, "c"),
+            (1, 0, "d"),
+            (1, 1, "e"),
+            (2, 0, "f"),
+        ]
+    )
+    (page,) = read(_word(f'<w:document xmlns:w="w"><w:body>{body}</w:body></w:document>', numbering))
+    assert page.text.split("\n") == ["1. a", "  1.a) b", "  1.b) c", "2. d", "  2.a) e", "1. f"]
+
+
+def _word(document: str, numbering: str = '<w:numbering xmlns:w="w"/>') -> bytes:
     types = '<Types><Override ContentType="x.wordprocessingml.document.main+xml"/></Types>'
     main = '<Relationship Id="r" Type="x/officeDocument" Target="word/document.xml"/>'
     return zipped(
         {
             "[Content_Types].xml": types,
             "_rels/.rels": f"<Relationships>{main}</Relationships>",
+            "word/_rels/document.xml.rels": '<Relationships><Relationship Id="n" Type="x/numbering" '
+            'Target="numbering.xml"/></Relationships>',
+            "word/numbering.xml": numbering,
             "word/document.xml": document,
         }
     )
