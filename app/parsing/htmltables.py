@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from lxml import etree
 
-from app.parsing.xmltools import Element
+from app.parsing.xmltools import Element, whole
 
 _BREAKS_TEXT = """
     br p div li tr td th table ul ol h1 h2 h3 h4 h5 h6 dd dt
@@ -44,8 +44,7 @@ def _cells(row: Element, hidden: Hidden) -> list[str]:
     cells: list[str] = []
     for cell in row.iterchildren("td", "th"):
         text = "" if hidden(cell) else _text(cell, hidden)
-        span = str(cell.get("colspan", "1"))
-        width = min(int(span), _MOST_SPAN) if span.isascii() and span.isdigit() else 1
+        width = min(whole(cell.get("colspan"), 1), _MOST_SPAN)
         cells.extend([text] + [""] * (width - 1))
         if len(cells) > _MOST_COLUMNS:
             break

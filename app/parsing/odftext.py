@@ -8,7 +8,7 @@ from lxml import etree
 
 from app.parsing.cleaning import one_line
 from app.parsing.tables import markdown_table
-from app.parsing.xmltools import Element, attribute, child, children, local
+from app.parsing.xmltools import Element, attribute, child, children, local, whole
 
 # Stands in the text where a page ends.
 BREAK = "\x0c"
@@ -53,8 +53,7 @@ def _sign(node: Element, name: str) -> str:
 
 def repeated(node: Element, name: str) -> int:
     """The number in an attribute that counts repetitions; 1 when it is missing or no number."""
-    value = attribute(node, name)
-    return int(value) if value and value.isascii() and value.isdigit() and len(value) < 10 else 1
+    return whole(attribute(node, name), 1)
 
 
 def blocks(parent: Element, breaks_before: Callable[[Element], bool], depth: int = 0) -> Iterator[str]:

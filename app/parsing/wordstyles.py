@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from app.parsing.xmltools import Element, attribute, child, children
+from app.parsing.xmltools import Element, attribute, child, children, whole
 
 _HEADING_NAME = re.compile(r"heading\s*([1-9])|überschrift\s*([1-9])|titre\s*([1-9])")
 _PLACE = re.compile(r"%([1-9])")
@@ -18,10 +18,6 @@ _DEEPEST_STYLE = 20
 def _value(element: Element | None, *path: str) -> str | None:
     found = child(element, *path)
     return attribute(found, "val") if found is not None else None
-
-
-def _number(text: str | None, default: int = 0) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else default
 
 
 class Styles:
@@ -59,7 +55,7 @@ class Styles:
         for properties in self._chain(paragraph):
             outline = _value(properties, "outlineLvl")
             if outline is not None:
-                level = _number(outline, 9)
+                level = whole(outline, 9)
                 return min(level + 1, 6) if level < 9 else 0
         return 0
 
@@ -70,7 +66,7 @@ class Styles:
             level = level or _value(properties, "numPr", "ilvl")
             list_id = _value(properties, "numPr", "numId")
             if list_id is not None:
-                return (list_id, min(_number(level), 8)) if list_id != "0" else None
+                return (list_id, min(whole(level), 8)) if list_id != "0" else None
         return None
 
 
@@ -101,10 +97,10 @@ class Numbering:
         """Read the numbering part."""
         by_abstract = {
             attribute(one, "abstractNumId") or "": {
-                _number(attribute(level, "ilvl")): _Level(
+                whole(attribute(level, "ilvl")): _Level(
                     form=_value(level, "numFmt") or "decimal",
                     text=_value(level, "lvlText") or "",
-                    start=_number(_value(level, "start"), 1),
+                    start=whole(_value(level, "start"), 1),
                 )
                 for level in children(one, "lvl")
             }

@@ -57,6 +57,11 @@ def descendants(element: Element, name: str) -> Iterator[Element]:
     return element.iter("{*}" + name)
 
 
+def whole(text: str | None, default: int = 0) -> int:
+    """A whole number below a thousand million as files write it, or ``default`` for anything else."""
+    return int(text) if text and len(text) < 10 and text.isascii() and text.isdigit() else default
+
+
 def text_of(element: Element | None) -> str:
     """All text beneath an element."""
     return "".join(str(text) for text in element.itertext()) if element is not None else ""

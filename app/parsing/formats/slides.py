@@ -10,9 +10,10 @@ from app.parsing.model import Limits, Page
 from app.parsing.opc import Package, package
 from app.parsing.source import Source
 from app.parsing.tables import markdown_table
-from app.parsing.xmltools import Element, attribute, child, children, descendants, local, text_of
+from app.parsing.xmltools import Element, attribute, child, children, descendants, local, text_of, whole
 
 _TITLES = frozenset({"title", "ctrTitle"})
+_DEEPEST_LEVEL = 8
 # What stands on every slide and says nothing about it.
 _FURNITURE = frozenset({"dt", "ftr", "sldNum", "hdr", "sldImg"})
 
@@ -97,7 +98,7 @@ def _paragraphs(body: Element | None) -> str:
         if not text.strip():
             continue
         properties = child(paragraph, "pPr")
-        level = int(properties.get("lvl", "0")) if properties is not None else 0
+        level = min(whole(properties.get("lvl")), _DEEPEST_LEVEL) if properties is not None else 0
         bullet = properties is not None and any(local(c) in {"buChar", "buAutoNum"} for c in properties)
         lines.append("  " * level + "- " + text.strip() if bullet or level else text.strip())
     return "\n".join(lines)
@@ -153,8 +154,7 @@ def _chart(chart: Element | None) -> str:
 def _points(data: Element | None) -> dict[int, str]:
     found: dict[int, str] = {}
     for point in descendants(data, "pt") if data is not None else ():
-        index = str(point.get("idx", "0"))
-        found[int(index) if index.isdigit() else 0] = text_of(child(point, "v"))
+        found[whole(point.get("idx"))] = text_of(child(point, "v"))
     return found
 
 
