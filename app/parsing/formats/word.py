@@ -16,10 +16,11 @@ from app.parsing.source import Source
 from app.parsing.tables import markdown_table
 from app.parsing.wordstyles import Numbering, Styles
 from app.parsing.wordtext import BREAK, RENDERED, read
-from app.parsing.xmltools import Element, attribute, child, local, text_of
+from app.parsing.xmltools import Element, attribute, child, local, text_of, whole
 
 _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo", "smartTag"})
 _NOTE_PARTS = {"footnote": "footnotes", "endnote": "endnotes", "comment": "comments"}
+_MOST_COLUMNS = 64
 # Longer pages show that the author's own breaks are not all page breaks of the document.
 _LONGEST_OWN_PAGE = 8_000
 
@@ -219,9 +220,9 @@ class _Document:
             merged = child(cell, "tcPr", "vMerge")
             goes_on = merged is not None and attribute(merged, "val") in {None, "continue"}
             span = child(cell, "tcPr", "gridSpan")
-            width = attribute(span, "val") if span is not None else None
+            width = whole(attribute(span, "val") if span is not None else None, 1)
             cells.append("" if goes_on else text.replace(BREAK, " ").replace(RENDERED, " "))
-            cells.extend([""] * (min(int(width), 64) - 1 if width and width.isdigit() else 0))
+            cells.extend([""] * (min(width, _MOST_COLUMNS) - 1))
         return cells, before[:1], after[:1]
 
 
