@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -17,6 +18,7 @@ from app.errors import AssistantError
 from app.ui.render import answer as render
 from app.ui.render.answer import Turn
 from app.ui.render.documents import welcome
+from app.ui.stopping import Stops, until
 from app.ui.theme import script
 
 LONGEST = 4000  # characters of a question
@@ -68,27 +70,37 @@ def make(assistant: Callable[[], Assistant], base: gr.Dropdown) -> AskTab:
 
     shown = [box, current, panels, earlier, turns, send, stop]
 
-    async def asked(question: str, name: str, kept: Turns) -> AsyncIterator[tuple[Any, ...]]:
-        async for step in _ask(assistant(), name, question, kept):
+    stops = Stops()
+
+    async def asked(
+        question: str, name: str, kept: Turns, request: gr.Request
+    ) -> AsyncIterator[tuple[Any, ...]]:
+        with stops.answering(str(request.session_hash)) as stop_event:
+            async for step in _ask(assistant(), name, question, kept, stop_event):
+                yield step
+
+    async def picked(
+        name: str, kept: Turns, event: gr.EventData, request: gr.Request
+    ) -> AsyncIterator[tuple[Any, ...]]:
+        async for step in asked(str(event.question), name, kept, request):
             yield step
 
-    async def picked(name: str, kept: Turns, event: gr.EventData) -> AsyncIterator[tuple[Any, ...]]:
-        async for step in _ask(assistant(), name, str(event.question), kept):
-            yield step
+    def stopped(request: gr.Request) -> None:
+        stops.stop(str(request.session_hash))
 
     hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     many: dict[str, Any] = {**hidden, "concurrency_limit": None, "outputs": shown}
-    running = [
-        box.submit(asked, [box, base, turns], **many),
-        send.click(asked, [box, base, turns], **many),
-        suggestions.pick(picked, [base, turns], **many),
-    ]
-    stop.click(_stopped, [turns], [current, turns, send, stop], cancels=running, **hidden)
+    box.submit(asked, [box, base, turns], **many)
+    send.click(asked, [box, base, turns], **many)
+    suggestions.pick(picked, [base, turns], **many)
+    stop.click(stopped, None, None, **hidden)
     base.change(lambda: ("", "", "", []), None, [current, panels, earlier, turns], **hidden)
     return AskTab(start, samples, own, summary, suggestions)
 
 
-async def _ask(assistant: Assistant, name: str, question: str, kept: Turns) -> AsyncIterator[tuple[Any, ...]]:
+async def _ask(
+    assistant: Assistant, name: str, question: str, kept: Turns, stop: asyncio.Event
+) -> AsyncIterator[tuple[Any, ...]]:
     """What the parts show, step by step, while an answer comes in."""
     question = question.strip()[:LONGEST]
     if not question:
@@ -103,7 +115,7 @@ async def _ask(assistant: Assistant, name: str, question: str, kept: Turns) -> A
     try:
         answer = cast("AsyncGenerator[Event, None]", assistant.ask(name, question))
         async with aclosing(answer) as events:
-            async for event in events:
+            async for event in until(events, stop):
                 turn = turn.after(event)
                 if isinstance(event, Token) and time.monotonic() - painted < _PAUSE:
                     continue
@@ -118,6 +130,7 @@ async def _ask(assistant: Assistant, name: str, question: str, kept: Turns) -> A
         turn = replace(
             turn, fault=("Something went wrong on our side.", "The service's log tells the cause.")
         )
+    turn = replace(turn, stopped=turn.open)
     panels = render.sheets(turn, pages)
     idle = gr.update(visible=True), gr.update(visible=False)
     yield gr.skip(), render.answer(turn), panels, gr.skip(), [*before, (turn, panels)], *idle
@@ -129,12 +142,3 @@ async def _read(assistant: Assistant, turn: Turn, pages: dict[tuple[object, int]
         key = (one.document_id, one.page)
         if key not in pages:
             pages[key] = await assistant.documents.page_text(*key)
-
-
-def _stopped(kept: Turns) -> tuple[Any, ...]:
-    """Leave the answer as far as it has come."""
-    if kept and kept[-1][0].open:
-        turn, panels = kept[-1]
-        kept = [*kept[:-1], (replace(turn, stopped=True), panels)]
-    text = render.answer(kept[-1][0]) if kept else ""
-    return text, kept, gr.update(visible=True), gr.update(visible=False)
