@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +61,11 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("KA_LOG__LEVEL") == "debug":
+            raise
+        typer.echo(f"ka: {type(error).__name__}: {error}. KA_LOG__LEVEL=debug shows where.", err=True)
         sys.exit(1)
 
 

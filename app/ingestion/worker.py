@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 
 from app.errors import Unavailable
@@ -95,6 +96,9 @@ class Worker:
                     shutdown_graceful_timeout=5,
                     fetch_job_polling_interval=2,
                 )
+            except ConnectorException as error:
+                why = str(error.__cause__ or error).strip().splitlines()[0]
+                raise Unavailable(what="PostgreSQL", why=why) from error
             finally:
                 for chore in chores:
                     chore.cancel()

@@ -50,3 +50,24 @@ def ingestion(folder: Folder) -> None:
     from app.bench.ingestion import run
 
     _print(asyncio.run(run(folder)))
+
+
+@bench_cli.command()
+def embedding(
+    datasets: Annotated[Path | None, typer.Option(help="Folder of question sets, to measure quality.")] = None,
+    texts: Annotated[int, typer.Option(help="Texts for each engine and round.")] = 64,
+    rounds: Annotated[int, typer.Option(help="Rounds; medians count.")] = 5,
+) -> None:
+    """Our embedding against Chroma's default and, where it is installed, sentence-transformers."""
+    from app.assistant import MODEL_DIR
+    from app.bench.embedding import run
+
+    _print(run(MODEL_DIR, datasets=datasets, texts=texts, rounds=rounds))
+
+
+@bench_cli.command()
+def parsing(folder: Folder) -> None:
+    """The sandboxed parser against bare PDFium, and its memory."""
+    from app.bench.parsing import run
+
+    _print(run(folder))
