@@ -54,7 +54,7 @@ def ingestion(folder: Folder) -> None:
 
 @bench_cli.command()
 def embedding(
-    datasets: Annotated[Path | None, typer.Option(help="Folder of question sets, to measure quality.")] = None,
+    datasets: Annotated[Path | None, typer.Option(help="Folder of question sets, for quality.")] = None,
     texts: Annotated[int, typer.Option(help="Texts for each engine and round.")] = 64,
     rounds: Annotated[int, typer.Option(help="Rounds; medians count.")] = 5,
 ) -> None:
