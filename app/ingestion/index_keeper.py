@@ -8,6 +8,7 @@ then takes its place; meanwhile questions are answered by words alone.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,6 +47,16 @@ class IndexKeeper:
             knowledge_base_id, self._embedder.name, self._embedder.dimension, self._index.create
         )
 
+    async def write(self, generation: Generation, ids: Sequence[int], vectors: Vectors) -> None:
+        """Put vectors (shape (n, dimension)) into a generation.
+
+        Those of passages that were removed meanwhile are taken out again: the sweep that should have done it
+        may have come first. Raises :class:`IndexBroken`, :class:`Unavailable`.
+        """
+        await self._index.upsert(generation.collection, ids, vectors)
+        if gone := await self._passages.gone(ids):
+            await self._index.delete(generation.collection, gone)
+
     async def report(self, generation: Generation, reason: str) -> None:
         """Take a generation that failed out of service and see to its successor."""
         if await self._generations.mark_broken(generation, reason):
@@ -67,6 +78,8 @@ class IndexKeeper:
         serving = await self._generations.serving(knowledge_base_id)
         if serving is not None and serving.model == self._embedder.name:
             try:
+                if deep:
+                    await self._take_out_strays(serving)
                 await self._verify(serving, DEEP if deep else QUICK)
                 return True
             except IndexBroken as broken:
@@ -92,16 +105,23 @@ class IndexKeeper:
             ids, models, vectors = await self._passages.ready(knowledge_base_id, after=after)
             if not ids:
                 break
-            await self._index.upsert(
-                generation.collection, ids, await self._of_this_model(ids, models, vectors)
-            )
+            await self.write(generation, ids, await self._of_this_model(ids, models, vectors))
             after, copied = ids[-1], copied + len(ids)
         await self._verify(generation, DEEP)
-        await self._generations.promote(generation)
+        if not await self._generations.promote(generation):
+            raise IndexBroken(collection=generation.collection, why="it was given up while it was built")
         async with self._database.transaction() as connection:
             await self._queue.sweep(connection)
         log.info("index of knowledge base %s rebuilt: %d passages", knowledge_base_id, copied)
         return generation
+
+    async def _take_out_strays(self, generation: Generation) -> None:
+        """Remove vectors that no passage has: a kill came between their writing and their removal."""
+        held = await self._index.ids(generation.collection)
+        # read after the index, since a passage is in the database before its vector is anywhere else
+        if strays := await self._passages.gone(held):
+            log.info("index of knowledge base %s: %d strays", generation.knowledge_base_id, len(strays))
+            await self._index.delete(generation.collection, strays)
 
     async def _forget_unfinished(self, knowledge_base_id: int) -> None:
         """Generations that a killed rebuild left are given up."""
@@ -157,13 +177,14 @@ class IndexKeeper:
                 WHERE d.knowledge_base_id = %(kb)s AND d.state = 'ready'
             ), sample AS (
                 (SELECT id FROM ready ORDER BY id DESC LIMIT %(n)s)
-                UNION (SELECT id FROM ready ORDER BY hashint8(id) LIMIT %(n)s)
+                UNION (SELECT id FROM ready ORDER BY hashint8extended(id, %(seed)s) LIMIT %(n)s)
             )
             SELECT v.chunk_id, v.vector FROM sample JOIN chunk_vectors v ON v.chunk_id = sample.id
             WHERE v.model = %(model)s ORDER BY v.chunk_id
             """,
             kb=knowledge_base_id,
             n=amount,
+            seed=random.getrandbits(32),  # other ones each time
             model=self._embedder.name,
         )
         return [row["chunk_id"] for row in rows], from_rows([row["vector"] for row in rows])

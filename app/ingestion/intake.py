@@ -59,6 +59,8 @@ class Intake:
         sha256 = await asyncio.to_thread(hash_file, file)
         size = await asyncio.to_thread(lambda: file.stat().st_size)
         key = document_key(sha256)
+        # noted for removal until a row has them, so that a kill in between leaves no bytes behind
+        await self._database.execute("INSERT INTO removed_objects (sha256) VALUES (%s)", sha256)
         await self._objects.put_file(key, file)
         async with self._database.transaction() as connection:
             await hold_object(connection, sha256)
@@ -68,6 +70,7 @@ class Intake:
             await lock_knowledge_base(connection, knowledge_base.id)
             found = await self._same_file(connection, knowledge_base.id, name, sha256)
             document_id = found or await self._insert(connection, knowledge_base.id, name, sha256, size)
+            await connection.execute("DELETE FROM removed_objects WHERE sha256 = %s", (sha256,))
         document = await self._documents.get(document_id)
         if found and document.state in UNREADABLE:
             document = await self.retry(document.id)

@@ -15,7 +15,7 @@ import logging
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -24,7 +24,7 @@ from app.chunking.chunker import Chunker
 from app.embedding.base import Embedder
 from app.errors import AssistantError, NotFound
 from app.ingestion.index_keeper import IndexKeeper
-from app.ingestion.publish import publish
+from app.ingestion.publish import drop_contents, publish
 from app.ingestion.queue import Queue
 from app.parsing.model import Empty, Limits, Page, Unreadable
 from app.parsing.sandbox import ParserPool
@@ -35,7 +35,7 @@ from app.stores.generations import Generation
 from app.stores.objects.interface import ObjectStore
 from app.stores.objects.keys import document_key
 from app.stores.passages import NewPassage, Passages, text_to_embed
-from app.stores.vectors import IndexBroken, VectorIndex, Vectors
+from app.stores.vectors import IndexBroken, Vectors
 
 WINDOW = 256  # passages embedded, stored and indexed at a time
 PAGES_AT_ONCE = 32
@@ -65,7 +65,6 @@ class Pipeline:
         self,
         database: Database,
         objects: ObjectStore,
-        index: VectorIndex,
         embedder: Embedder,
         parsers: ParserPool,
         queue: Queue,
@@ -77,7 +76,6 @@ class Pipeline:
     ) -> None:
         self._database = database
         self._objects = objects
-        self._index = index
         self._embedder = embedder
         self._parsers = parsers
         self._queue = queue
@@ -115,12 +113,13 @@ class Pipeline:
             await self._objects.get_to_file(document_key(document.sha256), file)
             sample = ""
             waiting: list[Page] = []
-            async for page in self._parsers.parse(file, document.name, self._limits):
-                waiting.append(page)
-                sample = sample if len(sample) > 2_000 else f"{sample}\n{page.text}"
-                if len(waiting) >= PAGES_AT_ONCE:
-                    await self._store(document.id, waiting)
-                    waiting = []
+            async with aclosing(self._parsers.parse(file, document.name, self._limits)) as pages:
+                async for page in pages:
+                    waiting.append(page)
+                    sample = sample if len(sample) > 2_000 else f"{sample}\n{page.text}"
+                    if len(waiting) >= PAGES_AT_ONCE:
+                        await self._store(document.id, waiting)
+                        waiting = []
             await self._store(document.id, waiting)
         await self._database.execute(
             """UPDATE documents SET parsed = true, state = 'indexing', language = %s, updated_at = now()
@@ -136,8 +135,7 @@ class Pipeline:
                 updated_at = now() WHERE id = %s""",
                 (document_id,),
             )
-            await connection.execute("DELETE FROM pages WHERE document_id = %s", (document_id,))
-            await connection.execute("DELETE FROM chunks WHERE document_id = %s", (document_id,))
+            await drop_contents(connection, document_id)
 
     async def _store(self, document_id: UUID, pages: Sequence[Page]) -> None:
         async with self._database.transaction() as connection:
@@ -182,7 +180,8 @@ class Pipeline:
             for page in pages:
                 for chunk in chunker.page(page.text):
                     text = page.text[chunk.start : chunk.end]
-                    headings = " > ".join(chunk.headings)
+                    # a chunk from the middle of a table is not understood without the names of its columns
+                    headings = "\n".join(filter(None, [" > ".join(chunk.headings), chunk.table_header]))
                     found.append(
                         NewPassage(
                             ordinal=len(found),
@@ -257,7 +256,7 @@ class Pipeline:
     async def _upsert(self, generation: Generation, ids: Sequence[int], vectors: Vectors) -> bool:
         """Write to one collection; a broken one is reported and left to its successor."""
         try:
-            await self._index.upsert(generation.collection, ids, vectors)
+            await self._keeper.write(generation, ids, vectors)
         except IndexBroken as broken:
             await self._keeper.report(generation, broken.message)
             return False
@@ -265,8 +264,7 @@ class Pipeline:
 
     async def _give_up(self, document_id: UUID, reason: Unreadable) -> None:
         async with self._database.transaction() as connection:
-            await connection.execute("DELETE FROM chunks WHERE document_id = %s", (document_id,))
-            await connection.execute("DELETE FROM pages WHERE document_id = %s", (document_id,))
+            await drop_contents(connection, document_id)
             await connection.execute(
                 """UPDATE documents SET state = %s, message = %s, pages = 0, chunks_done = 0,
                 updated_at = now() WHERE id = %s""",

@@ -19,6 +19,12 @@ COUNT_WORDS = """
     WHERE document_id = ANY (%s::uuid[]) GROUP BY term
 """
 
+NOTE_VECTORS = """
+    INSERT INTO removed_vectors
+    SELECT d.knowledge_base_id, c.id FROM chunks c JOIN documents d ON d.id = c.document_id
+    WHERE d.id = ANY (%s)
+"""
+
 
 async def publish(database: Database, queue: Queue, document_id: UUID, generation_ids: Sequence[int]) -> bool:
     """Make an indexed document ready and remove the older versions of its name.
@@ -99,13 +105,15 @@ async def retire(connection: Connection, knowledge_base_id: int, document_ids: S
             SELECT count(*) FROM chunks WHERE document_id = ANY (%s)) WHERE id = %s""",
         (ready, knowledge_base_id),
     )
-    await connection.execute(
-        """INSERT INTO removed_vectors
-        SELECT d.knowledge_base_id, c.id FROM chunks c JOIN documents d ON d.id = c.document_id
-        WHERE d.id = ANY (%s)""",
-        (ids,),
-    )
+    await connection.execute(NOTE_VECTORS, (ids,))
     await connection.execute(
         "INSERT INTO removed_objects SELECT sha256 FROM documents WHERE id = ANY (%s)", (ids,)
     )
     await connection.execute("DELETE FROM documents WHERE id = ANY (%s)", (ids,))
+
+
+async def drop_contents(connection: Connection, document_id: UUID) -> None:
+    """Remove the pages and passages of a document that is not ready, so that it can be read again."""
+    await connection.execute(NOTE_VECTORS, ([document_id],))
+    await connection.execute("DELETE FROM chunks WHERE document_id = %s", (document_id,))
+    await connection.execute("DELETE FROM pages WHERE document_id = %s", (document_id,))

@@ -11,6 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 from procrastinate import App, PsycopgConnector
+from psycopg.types.json import Jsonb
 
 from app.errors import NotFound
 from app.stores.database import Connection, Database
@@ -57,11 +58,16 @@ class Queue:
         await self._once(connection, SWEEP, "sweep", {})
 
     async def check_index(self, knowledge_base_id: int, *, deep: bool) -> None:
-        """Queue a comparison of the vector index with the database; ``deep`` fetches every vector."""
-        name = f"check-index-{knowledge_base_id}-{'deep' if deep else 'quick'}"
+        """Queue a comparison of the vector index with the database; ``deep`` looks at more vectors.
+
+        Checks of one knowledge base never run side by side, since each may rebuild its index.
+        """
         async with self._database.transaction() as connection:
             await self._once(
-                connection, CHECK_INDEX, name, {"knowledge_base_id": knowledge_base_id, "deep": deep}
+                connection,
+                CHECK_INDEX,
+                f"check-index-{knowledge_base_id}",
+                {"knowledge_base_id": knowledge_base_id, "deep": deep},
             )
 
     async def get(self, job_id: int) -> Job:
@@ -102,7 +108,8 @@ class Queue:
     ) -> None:
         """Queue a job unless the same one is waiting already."""
         cursor = await connection.execute(
-            "SELECT 1 FROM procrastinate_jobs WHERE lock = %s AND status = 'todo'", (name,)
+            "SELECT 1 FROM procrastinate_jobs WHERE lock = %s AND args = %s AND status = 'todo'",
+            (name, Jsonb(task_kwargs)),
         )
         if await cursor.fetchone() is None:
             # Two callers at the same moment may both come here; the jobs run one after the other and the
