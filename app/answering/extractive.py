@@ -19,7 +19,9 @@ _LOG = logging.getLogger(__name__)
 
 # Below this score of the best sentence the documents are taken not to hold the answer.
 # Chosen with `python -m app.bench.answers`; docs/benchmarks.md has the curve.
-THRESHOLD = 0.65
+THRESHOLD = 0.72
+# The same where the embedding model is away and similarity adds nothing (`--words-only`).
+WORDS_THRESHOLD = 0.42
 
 _SENTENCES = 4
 _CHARACTERS = 600
@@ -44,8 +46,7 @@ class Extract:
     @property
     def answers(self) -> bool:
         """Whether it is good enough to be called an answer."""
-        # Words alone reach less: what the average similarity adds is missing.
-        limit = THRESHOLD - SIMILARITY * 0.4 if self.by_words_only else THRESHOLD
+        limit = WORDS_THRESHOLD if self.by_words_only else THRESHOLD
         return bool(self.sentences) and self.score >= limit
 
 

@@ -82,19 +82,21 @@ class OpenAIChat:
         self._first_token_seconds = first_token_seconds
         self._timeout_seconds = timeout_seconds
         self._client: AsyncOpenAI | None = None
+        self._connecting = asyncio.Lock()
         # Servers differ in what they take; what one refuses is left out from then on.
         self._options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": 0}
 
     async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         """See :class:`ChatModel`."""
-        # A second's work the first time, which must not hold up other requests.
+        # Loading is a second's work the first time, which must not hold up other requests.
         openai = await asyncio.to_thread(importlib.import_module, "openai")
+        client = await self._connected()
         started = asyncio.get_running_loop().time()
         limit = started + self._first_token_seconds
         finish: str | None = None
         try:
             async with asyncio.timeout_at(limit):
-                answer = await self._open(messages)
+                answer = await self._open(client, messages)
             async with answer:
                 chunks = aiter(answer)
                 while True:
@@ -127,10 +129,11 @@ class OpenAIChat:
             await self._client.close()
             self._client = None
 
-    async def _open(self, messages: Sequence[Message]) -> AsyncStream[ChatCompletionChunk]:
+    async def _open(
+        self, client: AsyncOpenAI, messages: Sequence[Message]
+    ) -> AsyncStream[ChatCompletionChunk]:
         import openai
 
-        client = self._connected()
         for _ in range(3):
             try:
                 answer = await client.chat.completions.create(
@@ -155,18 +158,22 @@ class OpenAIChat:
             return True
         return False
 
-    def _connected(self) -> AsyncOpenAI:
-        if self._client is None:
-            from openai import AsyncOpenAI
+    async def _connected(self) -> AsyncOpenAI:
+        async with self._connecting:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._connect)
+            return self._client
 
-            # No retries: an extract now is worth more than an answer after a minute.
-            self._client = AsyncOpenAI(
-                base_url=self._base_url,
-                api_key=self._api_key or "none",
-                max_retries=0,
-                timeout=self._timeout_seconds,
-            )
-        return self._client
+    def _connect(self) -> AsyncOpenAI:
+        from openai import AsyncOpenAI
+
+        # No retries: an extract now is worth more than an answer after a minute.
+        return AsyncOpenAI(
+            base_url=self._base_url,
+            api_key=self._api_key or "none",
+            max_retries=0,
+            timeout=self._timeout_seconds,
+        )
 
 
 def _fail(error: Exception) -> NoReturn:

@@ -46,6 +46,7 @@ class FakeChat:
         self.behaviour = behaviour
         self.requests: list[dict[str, Any]] = []
         self.authorizations: list[str | None] = []
+        self.asked = threading.Event()  # set when the first request is in
         self.stopping = threading.Event()
         self.hung_up = threading.Event()  # set when a client goes away before the end of an answer
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -89,6 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         fake.requests.append(body)
         fake.authorizations.append(self.headers.get("Authorization"))
+        fake.asked.set()
         behaviour = body["model"] if body["model"] in BEHAVIOURS else fake.behaviour
         if self.path != "/v1/chat/completions":
             self._refuse(404, "no such path")
