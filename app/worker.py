@@ -26,7 +26,6 @@ async def open_worker(assistant: Assistant) -> AsyncIterator[Worker]:
         pipeline = Pipeline(
             assistant.database,
             assistant.objects,
-            assistant.index,
             assistant.embedder,
             parsers,
             assistant.queue,

@@ -126,10 +126,18 @@ class Generations:
             row = await cursor.fetchone()
         return Generation(**row) if row else await self.begin(knowledge_base_id, model, dimension)
 
-    async def promote(self, generation: Generation) -> list[Generation]:
-        """Let a finished one serve; returns those it takes the place of, to be dropped."""
+    async def promote(self, generation: Generation) -> bool:
+        """Let a finished one serve in the place of all before it, whose collections are noted for removal.
+
+        ``False``: it has been given up meanwhile, so it may lack what became ready since.
+        """
         async with self._database.transaction() as connection:
             await lock_knowledge_base(connection, generation.knowledge_base_id)
+            cursor = await connection.execute(
+                "SELECT 1 FROM generations WHERE id = %s AND state = 'building'", (generation.id,)
+            )
+            if await cursor.fetchone() is None:
+                return False
             cursor = await connection.execute(
                 f"""DELETE FROM generations WHERE knowledge_base_id = %s AND id < %s RETURNING {COLUMNS}""",
                 (generation.knowledge_base_id, generation.id),
@@ -142,7 +150,7 @@ class Generations:
             await connection.execute(
                 "UPDATE generations SET state = 'serving' WHERE id = %s", (generation.id,)
             )
-        return old
+        return True
 
     async def mark_broken(self, generation: Generation, reason: str) -> bool:
         """Take one out of service; ``False`` if somebody did so before."""

@@ -109,6 +109,15 @@ class Passages:
             from_rows([row["vector"] for row in rows]),
         )
 
+    async def gone(self, ids: Sequence[int]) -> list[int]:
+        """Those of these chunks that have been removed."""
+        rows = await self._database.rows(
+            """SELECT given.id FROM unnest(%s::bigint[]) AS given (id)
+            WHERE NOT EXISTS (SELECT 1 FROM chunks c WHERE c.id = given.id)""",
+            list(ids),
+        )
+        return [row["id"] for row in rows]
+
     async def texts(self, ids: Sequence[int]) -> list[str]:
         """The texts to embed of these chunks, in the order of ``ids``."""
         rows = await self._database.rows(

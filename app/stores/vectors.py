@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from app.errors import AssistantError, Unavailable
 
 BATCH = 2_000  # a request's vectors; the server takes up to 5,461
+LISTED = 20_000  # ids of one answer
 Vectors = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,17 @@ class VectorIndex:
             for chunk_id, vector in zip(answer["ids"], embeddings, strict=True):
                 held[int(chunk_id)] = np.asarray(vector, dtype=np.float32)
         return held
+
+    async def ids(self, collection: str) -> list[int]:
+        """All ids that the collection holds."""
+        held: list[int] = []
+        while True:
+            async with self._faults(collection), asyncio.timeout(self._timeout * 3):
+                found = await self._collection(collection)
+                answer = await found.get(include=[], limit=LISTED, offset=len(held))
+            held += [int(one) for one in answer["ids"]]
+            if len(answer["ids"]) < LISTED:
+                return held
 
     async def delete(self, collection: str, ids: Sequence[int]) -> None:
         """Remove ids; those that aren't there are no error."""

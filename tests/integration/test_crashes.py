@@ -84,7 +84,11 @@ class Place:
         """Let a worker that lives do what is left."""
         with self.worker() as worker:
             go(worker)
-            wait_until(self.stack.idle, seconds, f"the rest of the jobs: {self._jobs()}")
+            wait_until(
+                lambda: self.stack.idle() and self.stack.swept(),
+                seconds,
+                f"the rest of the jobs: {self._jobs()}",
+            )
 
     def _jobs(self) -> list[dict[str, object]]:
         return self.stack.rows(
@@ -99,9 +103,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(
-    postgres_dsn: str, model_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
+def place(postgres_dsn: str, model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("crashes")
     with own_stack(postgres_dsn, folder) as stack:
         variables = stack.variables(model_dir, **QUICK)
@@ -254,12 +256,15 @@ def test_bytes_whose_upload_was_never_finished_are_removed_in_time(place: Place)
     variables = place.stack.variables(place.model_dir, **QUICK)
     base = place.service.make("orphans")
     point = "app.stores.objects.folder:FolderStore.put_file:after:1"
-    with serving(
-        place.folder / "orphans",
-        variables,
-        program=["-m", "tests.support.doomed", point],
-        options=["--workers", "0"],
-    ) as service, pytest.raises(httpx.HTTPError):
+    with (
+        serving(
+            place.folder / "orphans",
+            variables,
+            program=["-m", "tests.support.doomed", point],
+            options=["--workers", "0"],
+        ) as service,
+        pytest.raises(httpx.HTTPError),
+    ):
         service.upload("orphan.txt", note("orphan"), base)
     place.finish()
     assert place.service.documents(base) == []

@@ -81,7 +81,7 @@ class Stack:
     def rows(self, query: str, *args: object) -> list[dict[str, Any]]:
         """Rows of the database."""
         with psycopg.connect(self.dsn, row_factory=dict_row, autocommit=True) as connection:
-            return connection.execute(query, args or None).fetchall()  # type: ignore[arg-type]  # built here
+            return connection.execute(query, args or None).fetchall()
 
     def value(self, query: str, *args: object) -> Any:
         """The first column of the first row."""
@@ -91,6 +91,10 @@ class Stack:
     def idle(self) -> bool:
         """Whether no job is waiting or being done."""
         return not self.value("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
+
+    def swept(self) -> bool:
+        """Whether nothing waits to be removed."""
+        return not self.rows(WRONG_ROWS["removals that were not done"])
 
     def stored(self) -> set[str]:
         """Names (SHA-256) of the objects that are stored."""

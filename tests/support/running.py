@@ -184,9 +184,7 @@ class Service:
 
     def documents(self, base: str = "default") -> list[dict[str, Any]]:
         """All documents of a knowledge base."""
-        found: list[dict[str, Any]] = self.get(
-            f"/knowledge-bases/{base}/documents", params={"limit": "1000"}
-        )
+        found: list[dict[str, Any]] = self.get(f"/knowledge-bases/{base}/documents", params={"limit": "1000"})
         return found
 
     def make(self, base: str) -> str:
