@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypedDict, cast
 
+from app.answering.thoughts import ThoughtFilter
 from app.errors import AssistantError
 
 if TYPE_CHECKING:
@@ -90,38 +91,33 @@ class OpenAIChat:
         """See :class:`ChatModel`."""
         # Loading is a second's work the first time, which must not hold up other requests.
         openai = await asyncio.to_thread(importlib.import_module, "openai")
-        client = await self._connected()
-        started = asyncio.get_running_loop().time()
-        limit = started + self._first_token_seconds
+        wait = self._first_token_seconds
         finish: str | None = None
+        thoughts = ThoughtFilter()
         try:
-            async with asyncio.timeout_at(limit):
+            client = await self._connected()
+            started = asyncio.get_running_loop().time()
+            async with asyncio.timeout_at(started + wait):
                 answer = await self._open(client, messages)
             async with answer:
                 chunks = aiter(answer)
                 while True:
-                    async with asyncio.timeout_at(limit):
+                    async with asyncio.timeout_at(started + wait):
                         chunk = await anext(chunks, None)
                     if chunk is None:
                         break
-                    if not chunk.choices:
-                        continue
-                    finish = chunk.choices[0].finish_reason or finish
-                    text = chunk.choices[0].delta.content
+                    text, finish = _read(chunk, finish)
+                    text = thoughts.feed(text)
                     if text:
-                        limit = started + self._timeout_seconds
+                        wait = self._timeout_seconds
                         yield text
+            if rest := thoughts.end():
+                yield rest
         except TimeoutError as error:
-            waited = limit - started
-            raise LanguageModelFailed(why=f"it took longer than {waited:g} s") from error
-        except openai.OpenAIError as error:
-            _fail(error)
-        if finish == "length":
-            raise AnswerCut
-        if finish is None:
-            raise LanguageModelFailed(why="its answer broke off")
-        if finish == "content_filter":
-            raise LanguageModelFailed(why="its server withheld the answer")
+            raise LanguageModelFailed(why=f"it took longer than {wait:g} s") from error
+        except (openai.OpenAIError, OSError, ValueError, TypeError, AttributeError) as error:
+            _fail(error)  # the latter are what the client makes of answers that are no answers
+        _judge(finish)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -176,6 +172,23 @@ class OpenAIChat:
         )
 
 
+def _read(chunk: ChatCompletionChunk, finish: str | None) -> tuple[str, str | None]:
+    """The text in a piece of the stream, and why the answer ended if it has."""
+    if not chunk.choices:
+        return "", finish
+    choice = chunk.choices[0]
+    return choice.delta.content or "", choice.finish_reason or finish
+
+
+def _judge(finish: str | None) -> None:
+    if finish == "length":
+        raise AnswerCut
+    if finish is None:
+        raise LanguageModelFailed(why="its answer broke off")
+    if finish == "content_filter":
+        raise LanguageModelFailed(why="its server withheld the answer")
+
+
 def _fail(error: Exception) -> NoReturn:
     import openai
 
@@ -186,6 +199,6 @@ def _fail(error: Exception) -> NoReturn:
     elif isinstance(error, openai.APIConnectionError):
         why = "its server cannot be reached, or broke off"
     else:
-        why = "its server sent an error"
+        why = "its server sent what is no answer"
     _LOG.warning("language model: %s: %s", why, error)
     raise LanguageModelFailed(why=why) from error

@@ -32,6 +32,8 @@ BEHAVIOURS = (
     "limited",  # status 429
     "hang",  # headers, then nothing
     "break",  # cuts the connection in the middle
+    "thinking",  # thoughts in <think> first, then as grounded
+    "garbage",  # events that are no JSON
     "cut",  # finish_reason "length"
     "picky",  # refuses max_tokens and temperature, like some models do, then as grounded
 )
@@ -129,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         if behaviour == "hang":
             self._wait_for_client()
             return
+        if behaviour == "garbage":
+            self._chunk(b"data: {broken\n\n")
         for piece in _pieces(behaviour, _answer(behaviour, prompt)):
             if behaviour == "slow":
                 time.sleep(0.05)
@@ -184,6 +188,7 @@ def _answer(behaviour: str, prompt: str) -> str:
         "refuse": REFUSAL,
         "late_refusal": f"I have looked. {REFUSAL}",
         "empty": "",
+        "thinking": f"<think>\nWhat [1] says? {REFUSAL}?\n</think>\n\n{right}",
         "break": f'{right} And then [{number}: "{words[0]}',
     }.get(behaviour, right)
 

@@ -58,7 +58,7 @@ async def ask(llm: OpenAIChat) -> tuple[Done, list[Event]]:
     return done, events
 
 
-@pytest.mark.parametrize("behaviour", ["grounded", "tokens", "slow", "number", "picky"])
+@pytest.mark.parametrize("behaviour", ["grounded", "tokens", "slow", "number", "picky", "thinking"])
 async def test_a_grounded_answer_streams_with_its_citation(
     server: FakeChat, llm: OpenAIChat, behaviour: str
 ) -> None:
@@ -90,6 +90,7 @@ async def test_what_a_server_refuses_is_not_sent_again(server: FakeChat, llm: Op
         ("late_refusal", "refused", 0, []),
         ("empty", "extractive", 0, ["llm_unavailable"]),
         ("error", "extractive", 0, ["llm_unavailable"]),
+        ("garbage", "extractive", 0, ["llm_unavailable"]),
         ("limited", "extractive", 0, ["llm_unavailable"]),
         ("break", "extractive", 0, ["llm_broke_off"]),
     ],

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.answering.stream import REFUSAL, Marker, MarkerParser, Part, Refusal
+from app.answering.thoughts import ThoughtFilter
 
 PIECES = st.sampled_from(
     [
@@ -92,6 +93,22 @@ def test_the_refusal_is_recognised_in_any_pieces() -> None:
 
 def test_text_is_given_out_at_once_when_it_cannot_become_a_marker() -> None:
     assert MarkerParser().feed("Ten euros") == ["Ten euros"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<think>hm [1]</think>\n\nTen euros.", "Ten euros."),
+        ("\n<think>never ends", ""),
+        ("<thin air> is", "<thin air> is"),
+        ("a <think>b</think>", "a <think>b</think>"),
+        ("<thi", "<thi"),
+    ],
+)
+def test_a_models_thoughts_before_its_answer_are_left_out(text: str, shown: str) -> None:
+    for pieces in ([text], list(text)):
+        thoughts = ThoughtFilter()
+        assert "".join([*map(thoughts.feed, pieces), thoughts.end()]).lstrip() == shown
 
 
 @settings(deadline=None, max_examples=150)
