@@ -9,28 +9,48 @@ passages with at least one of the question's rarer words are read at all.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from app.retrieval.words import words
 from app.stores.database import Database
 
-BUDGET = 1_500  # passages read for one question
+BUDGET = 1_000  # passages read for one question, about
 LONGEST_QUESTION = 2_000  # characters that are looked at
 MOST_TERMS = 32
 
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A word of the question as the index has it, and how many passages hold it."""
-
-    text: str
-    chunks: int
-
-    def weight(self, total: int) -> float:
-        """Inverse document frequency among ``total`` passages."""
-        return math.log(1 + (total - self.chunks + 0.5) / (self.chunks + 0.5))
+# One statement, so that PostgreSQL is done with it while the question is still being embedded.
+SEARCH = """
+    WITH word AS (
+        -- the question's words that occur, read in each language of the documents, rarest first
+        SELECT t.term, t.chunks, ln(1 + (k.passages - t.chunks + 0.5) / (t.chunks + 0.5)) AS weight
+        FROM knowledge_bases k
+        CROSS JOIN LATERAL unnest(k.languages) AS language
+        CROSS JOIN LATERAL unnest(tsvector_to_array(
+            knowledge_base_terms(k.id, to_tsvector(language::regconfig, %(question)s)))) AS found
+        JOIN term_counts t ON t.term = found
+        WHERE k.id = %(kb)s AND t.chunks > 0
+        GROUP BY t.term, t.chunks, k.passages ORDER BY t.chunks, t.term LIMIT %(most_terms)s
+    ), asked AS MATERIALIZED (
+        SELECT quoted_term(term) AS term, greatest(weight, 0.01) AS weight, chunks,
+               row_number() OVER rarest AS place, sum(chunks) OVER rarest AS together
+        FROM word WINDOW rarest AS (ORDER BY chunks, term)
+    ), choice AS MATERIALIZED (
+        -- from the rarest word on while the passages with any of them stay within the budget;
+        -- if even the rarest is too common, the two rarest must meet
+        SELECT CASE WHEN min(chunks) <= %(budget)s
+            THEN string_agg(term::text, ' | ') FILTER (WHERE place = 1 OR together <= %(budget)s)
+            ELSE string_agg(term::text, ' & ') FILTER (WHERE place <= 2) END::tsquery AS query
+        FROM asked
+    ), candidate AS MATERIALIZED (
+        SELECT chunk_id, document_id, terms FROM chunk_terms
+        WHERE terms @@ (SELECT query FROM choice) LIMIT 4 * %(budget)s
+    ), likely AS MATERIALIZED (
+        -- whether a word occurs is quickly found out, how often takes six times as long
+        SELECT c.*, (SELECT sum(weight) FROM asked WHERE c.terms @@ term) AS bound
+        FROM candidate c ORDER BY bound DESC, chunk_id LIMIT 2 * %(limit)s
+    )
+    SELECT l.chunk_id, (SELECT sum(weight * ts_rank(l.terms, term)) FROM asked)::float8 AS score
+    FROM likely l JOIN documents d ON d.id = l.document_id
+    WHERE d.state = 'ready' ORDER BY score DESC, l.chunk_id LIMIT %(limit)s
+"""
 
 
 class LexicalSearch:
@@ -39,78 +59,19 @@ class LexicalSearch:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def search(self, knowledge_base_id: int, question: str, limit: int) -> list[tuple[int, float]]:
-        """Ids of passages and their scores, best first; none if no word of the question occurs."""
-        total, terms = await self._terms(knowledge_base_id, question)
-        if not terms:
-            return []
+    async def search(
+        self, knowledge_base_id: int, question: str, limit: int, *, budget: int = BUDGET
+    ) -> list[tuple[int, float]]:
+        """Ids of passages and their scores, best first; none if no word of the question occurs.
+
+        ``budget`` is about how many passages are looked at for the question's rarer words.
+        """
         rows = await self._database.rows(
-            """
-            WITH asked AS MATERIALIZED (
-                SELECT * FROM unnest(%(terms)s::tsquery[], %(weights)s::float8[]) AS q (term, weight)
-            ), candidates AS MATERIALIZED (
-                SELECT chunk_id, document_id, terms FROM chunk_terms
-                WHERE terms @@ %(filter)s::tsquery LIMIT %(most)s
-            ), likely AS MATERIALIZED (
-                -- whether a word occurs is quickly found out, how often takes six times as long
-                SELECT c.*, (SELECT sum(weight) FROM asked WHERE c.terms @@ term) AS bound
-                FROM candidates c ORDER BY bound DESC, chunk_id LIMIT %(some)s
-            )
-            SELECT l.chunk_id, (SELECT sum(weight * ts_rank(l.terms, term)) FROM asked) AS score
-            FROM likely l JOIN documents d ON d.id = l.document_id
-            WHERE d.state = 'ready' ORDER BY score DESC, l.chunk_id LIMIT %(limit)s
-            """,
-            filter=selection(terms),
-            most=4 * BUDGET,
-            terms=[quoted(term.text) for term in terms],
-            weights=[term.weight(total) for term in terms],
-            some=2 * limit,
+            SEARCH,
+            question=words(question[:LONGEST_QUESTION]),
+            kb=knowledge_base_id,
+            most_terms=MOST_TERMS,
+            budget=budget,
             limit=limit,
         )
         return [(row["chunk_id"], row["score"]) for row in rows]
-
-    async def _terms(self, knowledge_base_id: int, question: str) -> tuple[int, list[Term]]:
-        """Passages there are, and the question's words that occur in them, rarest first.
-
-        The question is read in each language of the knowledge base's documents, since each of them is
-        indexed in its own.
-        """
-        rows = await self._database.rows(
-            """
-            SELECT k.passages, t.term, t.chunks FROM knowledge_bases k
-            CROSS JOIN LATERAL unnest(k.languages) AS language
-            CROSS JOIN LATERAL unnest(tsvector_to_array(
-                knowledge_base_terms(k.id, to_tsvector(language::regconfig, %(question)s)))) AS word
-            JOIN term_counts t ON t.term = word
-            WHERE k.id = %(kb)s AND t.chunks > 0
-            GROUP BY 1, 2, 3 ORDER BY t.chunks, t.term LIMIT %(most)s
-            """,
-            question=words(question[:LONGEST_QUESTION]),
-            kb=knowledge_base_id,
-            most=MOST_TERMS,
-        )
-        return (rows[0]["passages"] if rows else 0), [Term(row["term"], row["chunks"]) for row in rows]
-
-
-def selection(terms: Sequence[Term]) -> str:
-    """The query that picks the passages worth ranking; ``terms`` come rarest first.
-
-    Words are taken from the rarest on while the passages with any of them stay within :data:`BUDGET`. If
-    even the rarest is too common, the two rarest must meet.
-    """
-    taken: list[Term] = []
-    sum_of_chunks = 0
-    for term in terms:
-        sum_of_chunks += term.chunks
-        if taken and sum_of_chunks > BUDGET:
-            break
-        taken.append(term)
-    if len(taken) == 1 and taken[0].chunks > BUDGET and len(terms) > 1:
-        return f"{quoted(terms[0].text)} & {quoted(terms[1].text)}"
-    return " | ".join(quoted(term.text) for term in taken)
-
-
-def quoted(term: str) -> str:
-    """A term as a tsquery that means just it."""
-    escaped = term.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}'"

@@ -18,6 +18,7 @@ from app.stores.database import Database
 from app.stores.generations import Generation, Generations, Scope
 from app.stores.vectors import IndexBroken, VectorIndex
 
+SCOPE_SECONDS = 1.0
 T = TypeVar("T")
 Report = Callable[[Generation, str], Awaitable[None]]
 
@@ -59,6 +60,7 @@ class Search:
         self._candidates = candidates
         self._lexical = LexicalSearch(database)
         self._generations = Generations(database)
+        self._scopes: dict[str, tuple[float, Scope]] = {}
 
     async def search(self, knowledge_base: str, question: str, limit: int = 8) -> Found:
         """The best ``limit`` passages.
@@ -68,12 +70,22 @@ class Search:
         started = time.perf_counter()
         seconds: dict[str, float] = {}
         degraded: list[tuple[str, str]] = []
-        scope = await self._generations.scope(knowledge_base)
+        scope = await self._scope(knowledge_base)
         dense, lexical = await self.rankings(scope, question, seconds, degraded)
         fused = fuse(dense, lexical, dense_weight(self._embedder.name, question, scope.languages))[:limit]
         passages = await _timed("passages", seconds, self._load(fused))
         seconds["total"] = time.perf_counter() - started
         return Found(passages, seconds, degraded)
+
+    async def _scope(self, knowledge_base: str) -> Scope:
+        """Read it again only when it is a second old; one without an index is about to change."""
+        known = self._scopes.get(knowledge_base)
+        if known is not None and time.monotonic() - known[0] < SCOPE_SECONDS:
+            return known[1]
+        scope = await self._generations.scope(knowledge_base)
+        if scope.serving is not None:
+            self._scopes[knowledge_base] = (time.monotonic(), scope)
+        return scope
 
     async def rankings(
         self, scope: Scope, question: str, seconds: dict[str, float], degraded: list[tuple[str, str]]
@@ -98,7 +110,6 @@ class Search:
             if scope.indexed:
                 degraded.append(NO_INDEX)
             return []
-        await asyncio.sleep(0)
         try:
             vector = await _timed("embed", seconds, self._embedder.embed([question]))
         except AssistantError:
@@ -110,6 +121,7 @@ class Search:
         except Unavailable:
             degraded.append(NO_INDEX)
         except IndexBroken as broken:
+            self._scopes.clear()
             degraded.append(NO_INDEX)
             await self._report(generation, broken.message)
         return []

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.retrieval.lexical import BUDGET, Term, quoted, selection
 from app.retrieval.words import bigrams, language_of, likeliest, words
 
 
@@ -47,21 +46,3 @@ def test_a_short_question_is_given_the_likeliest_of_the_languages_there_are() ->
     assert likeliest("Wie lange gilt die Garantie?", {"english", "german"}) == "german"
     assert likeliest("How long is the warranty?", {"english", "german"}) == "english"
     assert likeliest("Garantie?", {"english"}) == "english"
-
-
-def test_passages_are_picked_by_the_rarer_words_within_the_budget() -> None:
-    rare, middle, common = Term("1:a", 10), Term("1:b", 100), Term("1:c", BUDGET * 10)
-    assert selection([rare, middle, common]) == "'1:a' | '1:b'"
-
-
-def test_if_even_the_rarest_word_is_common_the_two_rarest_must_meet() -> None:
-    assert selection([Term("1:a", BUDGET + 1), Term("1:b", BUDGET + 2)]) == "'1:a' & '1:b'"
-    assert selection([Term("1:a", BUDGET + 1)]) == "'1:a'"
-
-
-def test_a_rarer_word_weighs_more() -> None:
-    assert Term("1:a", 1).weight(1000) > Term("1:b", 10).weight(1000) > Term("1:c", 1000).weight(1000) > 0
-
-
-def test_quotes_and_backslashes_in_a_term_are_escaped() -> None:
-    assert quoted("1:o'neil\\x") == "'1:o''neil\\\\x'"

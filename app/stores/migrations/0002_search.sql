@@ -15,6 +15,11 @@ CREATE TABLE term_counts (
     chunks bigint NOT NULL
 ) WITH (fillfactor = 80);
 
+-- The tsquery that means just this word; like format's %L, but for tsquery's own rules.
+CREATE FUNCTION quoted_term(term text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''')::tsquery;
+
 CREATE FUNCTION knowledge_base_terms(knowledge_base_id bigint, words tsvector) RETURNS tsvector
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN regexp_replace(words::text, '(^| )''', '\1''' || knowledge_base_id || ':', 'g')::tsvector;
