@@ -34,7 +34,8 @@ class Shelf:
             str(
                 await self.database.value(
                     """INSERT INTO documents
-                    (knowledge_base_id, name, version, sha256, size_bytes, state, language) VALUES (%s, %s, 1, encode(sha256(%s::bytea), 'hex'), 1, 'indexing', %s) RETURNING id""",
+                    (knowledge_base_id, name, version, sha256, size_bytes, state, language)
+                    VALUES (%s, %s, 1, encode(sha256(%s::bytea), 'hex'), 1, 'indexing', %s) RETURNING id""",
                     knowledge_base.id,
                     str(uuid4()),
                     uuid4().bytes,
