@@ -19,7 +19,7 @@ from app.ui.render import answer as render
 from app.ui.render.answer import Turn
 from app.ui.render.documents import welcome
 from app.ui.stopping import Stops, until
-from app.ui.theme import script
+from app.ui.theme import beside
 
 LONGEST = 4000  # characters of a question
 _PAUSE = 0.08  # seconds between two pictures of a growing answer
@@ -66,7 +66,7 @@ def make(assistant: Callable[[], Assistant], base: gr.Dropdown) -> AskTab:
     current = gr.HTML(apply_default_css=False, elem_id="current")
     panels = gr.HTML(apply_default_css=False)
     earlier = gr.HTML(apply_default_css=False)
-    suggestions = gr.HTML(apply_default_css=False, js_on_load=script("acts.js"))
+    suggestions = gr.HTML(apply_default_css=False, js_on_load=beside("acts.js"))
 
     shown = [box, current, panels, earlier, turns, send, stop]
 

@@ -13,7 +13,7 @@ from app.samples import QUESTIONS, files
 from app.stores.documents import WORKING, Document
 from app.ui.render import documents as render
 from app.ui.render.documents import FILTERS, Filter
-from app.ui.theme import script
+from app.ui.theme import beside
 
 STEP = 50  # documents shown at first, and with each "show more"
 _LOOKED_AT = 200  # newest documents among which the samples are looked for
@@ -43,9 +43,9 @@ class Overview:
 def make() -> DocumentsTab:
     """Lay out the screen."""
     drop = gr.HTML(
-        render.dropzone(""), apply_default_css=False, js_on_load=script("upload.js"), elem_id="drop"
+        render.dropzone(""), apply_default_css=False, js_on_load=beside("upload.js"), elem_id="drop"
     )
-    listing = gr.HTML(apply_default_css=False, js_on_load=script("acts.js"), elem_id="listing")
+    listing = gr.HTML(apply_default_css=False, js_on_load=beside("acts.js"), elem_id="listing")
     return DocumentsTab(drop, listing, gr.State("all"), gr.State(STEP))
 
 

@@ -69,15 +69,6 @@ def theme() -> Base:
     )
 
 
-def stylesheet() -> str:
-    """``style.css``."""
-    return _read("style.css")
-
-
-def script(name: str) -> str:
-    """One of the small scripts beside this file."""
-    return _read(name)
-
-
-def _read(name: str) -> str:
+def beside(name: str) -> str:
+    """One of the small scripts and style sheets beside this file."""
     return (_HERE / name).read_text(encoding="utf-8")

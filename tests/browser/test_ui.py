@@ -67,6 +67,10 @@ def test_from_an_empty_start_to_a_source_with_its_words_marked(open_page: Open, 
     expect(sheet.get_by_role("heading", name=BATTERY.document)).to_be_visible()
     expect(sheet).to_contain_text(f"Page {BATTERY.page}")
     expect(sheet.locator("mark").first).to_be_in_viewport()
+    answer, source = page.locator("#current .turn").bounding_box(), sheet.bounding_box()
+    assert answer
+    assert source
+    assert answer["x"] + answer["width"] <= source["x"], "the answer stays readable beside its source"
     page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)
 

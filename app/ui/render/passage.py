@@ -91,7 +91,7 @@ def _blocks(view: View, first: int, last: int) -> Iterator[str]:
     rows: list[str] = []
     lines = list(_lines(view.text, first, last))
     full = max(_FLOWS, _FULL * max(end - start for start, end in lines))
-    for start, end in lines:
+    for number, (start, end) in enumerate(lines):
         line = view.text[start:end]
         if line.lstrip().startswith("|"):
             yield from _paragraph(flowing)
@@ -110,7 +110,10 @@ def _blocks(view: View, first: int, last: int) -> Iterator[str]:
         elif bullet:
             yield f'<p class="item">{view.piece(start + bullet.end(), end)}</p>'
         elif line.strip():
-            flowing += view.piece(start, end) + (" " if len(line) >= full else "<br>")
+            following = lines[number + 1] if number + 1 < len(lines) else (0, 0)
+            # after a whole sentence a short line is more likely a heading than the rest of a paragraph
+            ends = line.rstrip().endswith((".", "!", "?", ":")) and following[1] - following[0] < full
+            flowing += view.piece(start, end) + (" " if len(line) >= full and not ends else "<br>")
     yield from _table(rows)
     yield from _paragraph(flowing)
 
