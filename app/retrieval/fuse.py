@@ -30,33 +30,30 @@ class Fused:
     lexical_score: float | None
 
 
-def fuse(dense: Ranking, lexical: Ranking, dense_weight: float) -> list[Fused]:
-    """All passages of both rankings (each best first), best first.
+def fuse(dense: Ranking, lexical: Ranking, dense_weight: float, limit: int | None = None) -> list[Fused]:
+    """The best ``limit`` passages of both rankings (each best first), best first; all without a limit.
 
     ``dense_weight`` is between 0 and 1; the lexical ranking has the rest. A ranking that is empty leaves
     the order to the other one. Equal scores keep the order of ids, so the result is always the same.
     """
-    by_dense = {chunk_id: (rank, score) for rank, (chunk_id, score) in enumerate(dense, start=1)}
-    by_lexical = {chunk_id: (rank, score) for rank, (chunk_id, score) in enumerate(lexical, start=1)}
-    dense_share, lexical_share = _shares(dense), _shares(lexical)
-    fused = []
-    for chunk_id in by_dense.keys() | by_lexical.keys():
-        score = dense_weight * dense_share.get(chunk_id, 0.0)
-        score += (1 - dense_weight) * lexical_share.get(chunk_id, 0.0)
-        fused.append(
-            Fused(
-                chunk_id,
-                score,
-                *by_dense.get(chunk_id, (None, None)),
-                *by_lexical.get(chunk_id, (None, None)),
-            )
-        )
-    return sorted(fused, key=lambda one: (-one.score, one.chunk_id))
+    scores: dict[int, float] = {}
+    for ranking, weight in ((dense, dense_weight), (lexical, 1 - dense_weight)):
+        for chunk_id, share in _shares(ranking):
+            scores[chunk_id] = scores.get(chunk_id, 0.0) + weight * share
+    best = sorted(scores.items(), key=lambda one: (-one[1], one[0]))[:limit]
+    by_dense, by_lexical = _places(dense), _places(lexical)
+    absent = (None, None)
+    return [
+        Fused(chunk_id, score, *by_dense.get(chunk_id, absent), *by_lexical.get(chunk_id, absent))
+        for chunk_id, score in best
+    ]
 
 
-def _shares(ranking: Ranking) -> dict[int, float]:
+def _shares(ranking: Ranking) -> list[tuple[int, float]]:
     """Scores as shares of the best one; negative ones count as nothing."""
     best = max((score for _, score in ranking), default=0.0)
-    if best <= 0:
-        return {}
-    return {chunk_id: max(score, 0.0) / best for chunk_id, score in ranking}
+    return [(chunk_id, max(score, 0.0) / best if best > 0 else 0.0) for chunk_id, score in ranking]
+
+
+def _places(ranking: Ranking) -> dict[int, tuple[int, float]]:
+    return {chunk_id: (rank, score) for rank, (chunk_id, score) in enumerate(ranking, start=1)}

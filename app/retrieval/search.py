@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from app.embedding.base import Embedder
 from app.errors import AssistantError, Unavailable
@@ -72,7 +72,8 @@ class Search:
         degraded: list[tuple[str, str]] = []
         scope = await self._scope(knowledge_base)
         dense, lexical = await self.rankings(scope, question, seconds, degraded)
-        fused = fuse(dense, lexical, dense_weight(self._embedder.name, question, scope.languages))[:limit]
+        weight = dense_weight(self._embedder.name, question, scope.languages)
+        fused = fuse(dense, lexical, weight, limit)
         passages = await _timed("passages", seconds, self._load(fused))
         seconds["total"] = time.perf_counter() - started
         return Found(passages, seconds, degraded)
@@ -139,7 +140,18 @@ class Search:
             [one.chunk_id for one in fused],
         )
         by_id = {row["chunk_id"]: row for row in rows}
-        return [Passage(**by_id[one.chunk_id] | asdict(one)) for one in fused if one.chunk_id in by_id]
+        return [_passage(by_id[one.chunk_id], one) for one in fused if one.chunk_id in by_id]
+
+
+def _passage(row: dict[str, Any], fused: Fused) -> Passage:
+    return Passage(
+        **row,
+        score=fused.score,
+        dense_rank=fused.dense_rank,
+        dense_score=fused.dense_score,
+        lexical_rank=fused.lexical_rank,
+        lexical_score=fused.lexical_score,
+    )
 
 
 def dense_weight(model: str, question: str, languages: Sequence[str]) -> float:
