@@ -1,0 +1,70 @@
+# A virtual environment with locked wheels, all native code in them bound to this closure's libraries. It changes
+# only with the lock, so a release that changes nothing but the application copies a few hundred kilobytes.
+{
+  stdenv,
+  autoPatchelfHook,
+  zlib,
+  python313,
+}:
+{
+  name,
+  lock, # requirements with hashes
+  wheelhouse, # the folder of their wheels
+  only ? [ ], # packages to install; none named: all
+  without ? [ ], # packages to leave out
+  removed ? [ ], # files and folders to take out again, relative to site-packages or bin
+  added ? null, # a folder whose files are put beside the packages
+}:
+stdenv.mkDerivation {
+  inherit
+    name
+    lock
+    only
+    without
+    removed
+    added
+    ;
+  nativeBuildInputs = [
+    autoPatchelfHook
+    python313.pkgs.pip
+  ];
+  buildInputs = [
+    stdenv.cc.cc.lib
+    zlib
+  ];
+  dontUnpack = true;
+  dontStrip = true; # stripping may break a wheel's libraries
+
+  installPhase = ''
+    export HOME=$PWD PYTHONHASHSEED=0
+    ${python313.interpreter} -B ${./select.py} $lock "$only" "$without" > selected.lock
+    ${python313.interpreter} -m venv --without-pip $out
+    rm -f $out/bin/activate* $out/bin/Activate.ps1 $out/.gitignore
+
+    # pip checks every wheel against the lock once more
+    pip --python $out/bin/python install --quiet --disable-pip-version-check --no-cache-dir --no-compile \
+      --no-index --no-deps --require-hashes --find-links ${wheelhouse} -r selected.lock || {
+      echo >&2
+      echo "${name} cannot be made from its wheelhouse; pip's reason is above." >&2
+      echo "When the lock is newer than the hash in nix/hashes.json, renew it: make lock (or nix/hashes.sh)." >&2
+      exit 1
+    }
+
+    cd $out/${python313.sitePackages}
+    for name in $removed; do
+      # a name that matches nothing is out of date: say so instead of letting the closure grow
+      set -- $name
+      [ -e "$1" ] || { echo "nix/left-out.nix: $name is in no package" >&2; exit 1; }
+      rm -r "$@"
+    done
+    [ -z "$added" ] || cp $added/* .
+    cd - > /dev/null
+  '';
+
+  # Byte code that needs no look at time stamps (they are all 1 in the store) and is the same in each build:
+  # -B and -f since Python may have written its own.
+  postFixup = ''
+    PYTHONHASHSEED=0 $out/bin/python -B -W ignore -m compileall -f -q -j $NIX_BUILD_CORES \
+      --invalidation-mode unchecked-hash $out/${python313.sitePackages}
+  '';
+}
