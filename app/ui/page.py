@@ -34,10 +34,11 @@ class Page:
             self._header()
             self.notice = gr.HTML(apply_default_css=False, elem_id="notice")
             with gr.Tabs(elem_id="screens") as self.tabs:
-                with gr.Tab("Ask", id="ask"):
+                with gr.Tab("Ask", id="ask") as asking:
                     self.ask = ask.make(self._assistant, self.base)
-                with gr.Tab("Documents", id="documents"):
+                with gr.Tab("Documents", id="documents") as keeping:
                     self.documents = documents.make()
+            self.screens = (asking, keeping)
             self.timer = gr.Timer(_TICK, active=False)
             self._connect(blocks)
         return blocks
@@ -78,6 +79,11 @@ class Page:
         async def look(name: str, kind: str, shown: int) -> tuple[Any, ...]:
             return await self._overview(name, kind, shown)
 
+        async def ticked(name: str, kind: str, shown: int) -> tuple[Any, ...]:
+            told, summary, *others = await look(name, kind, shown)
+            # what an action had to tell stays, and what fails now may be well at the next look
+            return gr.skip(), told or summary, *others
+
         async def filtered(name: str, shown: int, event: gr.EventData) -> tuple[Any, ...]:
             return str(event.filter), *await look(name, str(event.filter), shown)
 
@@ -97,7 +103,9 @@ class Page:
         first = blocks.load(self._bases, None, [self.base], **_HIDDEN)
         first.then(self._switched, [self.base], everything, **_HIDDEN)
         self.base.input(self._switched, [self.base], everything, **_HIDDEN)
-        self.timer.tick(look, chosen, overview, **_HIDDEN)
+        self.timer.tick(ticked, chosen, overview, **_HIDDEN)
+        for screen in self.screens:
+            screen.select(ticked, chosen, overview, **_HIDDEN)
         tab.drop.added(look, chosen, overview, **_HIDDEN)
         tab.listing.filter(filtered, [self.base, tab.shown], [tab.chosen, *overview], **_HIDDEN)
         tab.listing.more(more, chosen, [tab.shown, *overview], **_HIDDEN)
@@ -132,11 +140,11 @@ class Page:
                     told = _told(error)
             view = await documents.overview(assistant, name, kind, shown)
         except AssistantError as error:
-            return _told(error), *(gr.skip(),) * 4, gr.update(active=False)
+            return _told(error), *(gr.skip(),) * 5
         except Exception:
             log.exception("the UI could not be brought up to date")
             told = notice("Something went wrong on our side.", "The service's log tells the cause.")
-            return told, *(gr.skip(),) * 4, gr.update(active=False)
+            return told, *(gr.skip(),) * 5
         return (
             told,
             view.summary,
@@ -152,7 +160,10 @@ class Page:
 
     async def _bases(self) -> Any:
         """The knowledge bases there are, for the choice in the header."""
-        names = [one.name for one in await self._assistant().knowledge_bases.all()] or [PREFERRED]
+        try:
+            names = [one.name for one in await self._assistant().knowledge_bases.all()] or [PREFERRED]
+        except AssistantError:
+            return gr.skip()  # the next step meets the same error, and tells it
         return gr.update(choices=names, value=PREFERRED if PREFERRED in names else names[0])
 
     async def _create(self, wanted: str) -> tuple[Any, ...]:

@@ -27,14 +27,14 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def llm() -> Iterator[FakeChat]:
     """The language model of the service; its ``behaviour`` can be changed."""
     with FakeChat("error") as chat:
         yield chat
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, llm: FakeChat) -> Iterator[Service]:
     """The service, stopped at the end."""
     settings = {"KA_SERVER__UI": "true", "KA_LLM__BASE_URL": llm.base_url, "KA_LLM__MODEL": "fake"}
@@ -43,9 +43,9 @@ def service(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, llm: Fake
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser."""
+    """The browser. It ends with its module: while it is open, no test of another may run an event loop."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:
