@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +68,16 @@ class Assistant:
             SEARCH_SECONDS.labels(stage).observe(seconds)
         return result
 
-    async def ask(self, knowledge_base: str, question: str) -> AsyncIterator[Event]:
+    async def ask(self, knowledge_base: str, question: str) -> AsyncGenerator[Event, None]:
         """Answer a question from the documents of a knowledge base, as a stream of events."""
         started = time.perf_counter()
         found = await self.search(knowledge_base, question)
         degraded = [Degraded(*why) for why in found.degraded]
-        async for event in watched(self.answerer.answer(question, found.passages, degraded), started):
-            yield event
+        answer = self.answerer.answer(question, found.passages, degraded)
+        # closed as soon as the reader goes away, which ends the language model's request too
+        async with aclosing(watched(answer, started)) as events:
+            async for event in events:
+                yield event
 
 
 @asynccontextmanager

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from app import metrics
 from app.answering.events import Done, Event, Token
 
 
-async def watched(events: AsyncIterator[Event], started: float) -> AsyncIterator[Event]:
+async def watched(events: AsyncGenerator[Event, None], started: float) -> AsyncGenerator[Event, None]:
     """The same events, counted; ``started`` is the ``time.perf_counter()`` of the question."""
     waiting = True
-    async for event in events:
-        if waiting and isinstance(event, Token):
-            metrics.FIRST_TOKEN_SECONDS.observe(time.perf_counter() - started)
-            waiting = False
-        if isinstance(event, Done):
-            _count(event)
-        yield event
+    async with aclosing(events):
+        async for event in events:
+            if waiting and isinstance(event, Token):
+                metrics.FIRST_TOKEN_SECONDS.observe(time.perf_counter() - started)
+                waiting = False
+            if isinstance(event, Done):
+                _count(event)
+            yield event
 
 
 def _count(done: Done) -> None:

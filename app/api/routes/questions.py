@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -38,8 +39,9 @@ async def ask(
     takes back what came before it. ``error`` ends the stream with a problem.
     """
     try:
-        async for event in assistant.ask(found.name, wanted.question):
-            yield ServerSentEvent(event=EVENT_NAMES[type(event)], data=plain(event))
+        async with aclosing(assistant.ask(found.name, wanted.question)) as events:
+            async for event in events:
+                yield ServerSentEvent(event=EVENT_NAMES[type(event)], data=plain(event))
     except AssistantError as error:
         problem = Problem(
             title=error.message,
