@@ -1,29 +1,39 @@
-"""Imports every module of the application and every compiled module beside it, inside the build's sandbox."""
+"""Imports every module of the application, loads the model and starts the servers' programs, in the sandbox."""
 
+import asyncio
 import importlib
 import pkgutil
 import subprocess
+import sys
+from pathlib import Path
 
 import app
 
 # These make models, or compare engines: they want packages that only the build has.
-BUILDERS = ("app.embedding.graph", "app.bench")
+BUILDERS = ("app.embedding.build", "app.embedding.graph", "app.embedding.weights", "app.bench")
 # Imported late, in functions.
 LATE = ("chromadb", "gradio", "onnxruntime", "openai", "psycopg_pool", "py3langid", "pypdfium2", "uvloop")
+RCLONE = Path(sys.prefix) / "bin" / "rclone"
 
 
 def main() -> None:
-    """Import all of them, and run the servers that come along."""
+    """Import all of them, embed a sentence, and run what comes along as programs."""
     names = [module.name for module in pkgutil.walk_packages(app.__path__, "app.")]
     for name in names:
         if not name.startswith(BUILDERS) and not name.endswith("__main__"):
             importlib.import_module(name)
     for name in LATE:
         importlib.import_module(name)
+    from app.assistant import MODEL_DIR
     from app.embedded.postgres import binaries
+    from app.embedding.local import LocalEmbedder
 
+    vectors = asyncio.run(LocalEmbedder(MODEL_DIR).embed(["Does the model load?"]))
+    if vectors.shape != (1, 384):
+        sys.exit(f"the model gives vectors of the shape {vectors.shape}")
     for program in ("postgres", "initdb", "pg_dump"):
         subprocess.run([binaries() / program, "--version"], check=True)
+    subprocess.run([RCLONE, "version"], check=True)
 
 
 if __name__ == "__main__":
