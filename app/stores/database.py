@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from app.errors import Unavailable
+from app.errors import Invalid, Unavailable
 
 Connection = AsyncConnection[DictRow]
 
@@ -88,6 +88,9 @@ class Database:
                 yield connection
         except psycopg.errors.QueryCanceled as error:
             raise Unavailable(what="PostgreSQL", why="a statement took too long") from error
+        except psycopg.DataError as error:
+            # a character or a number that PostgreSQL has no place for
+            raise Invalid(what=f"This cannot be looked up or stored: {_first_line(error)}") from error
         except AWAY as error:
             raise Unavailable(what="PostgreSQL", why=_first_line(error)) from error
 
