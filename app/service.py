@@ -56,6 +56,7 @@ class WorkerProcess:
             self.log,
             death_signal=signal.SIGTERM,
             environment=_environment(os.environ),
+            folder=Path.cwd(),
         )
 
     @property

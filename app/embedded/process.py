@@ -39,6 +39,7 @@ class ServerProcess:
         death_signal: sent by the kernel when the thread that called ``start`` (the main thread) ends.
         run_as: the identity it gets.
         environment: its whole environment apart from PATH and TZ.
+        folder: where it runs; what is relative in its arguments and settings begins there.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class ServerProcess:
         death_signal: int = signal.SIGTERM,
         run_as: RunAs = "keep",
         environment: Mapping[str, str] | None = None,
+        folder: Path = Path("/"),
     ) -> None:
         self.name = name
         self.log = log
@@ -57,6 +59,7 @@ class ServerProcess:
         self._death_signal = death_signal
         self._run_as = run_as
         self._environment = dict(environment or {})
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
@@ -100,7 +103,7 @@ class ServerProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=shared | self._environment,
-                cwd="/",
+                cwd=self._folder,
                 start_new_session=True,
             )
 

@@ -97,12 +97,13 @@ class Documents:
         offset: int = 0,
     ) -> list[Document]:
         """Documents of a knowledge base, newest first."""
+        wanted = None if states is None else list(states)
         rows = await self._database.rows(
             f"""{SELECT} WHERE d.knowledge_base_id = %s AND (%s::text[] IS NULL OR d.state = ANY (%s))
             ORDER BY d.created_at DESC, d.id LIMIT %s OFFSET %s""",
             knowledge_base_id,
-            states,
-            states,
+            wanted,
+            wanted,
             limit,
             offset,
         )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import gradio as gr
 
-from app.answering.events import Event, Token
+from app.answering.events import Token
 from app.assistant import Assistant
 from app.errors import AssistantError
 from app.ui.render import answer as render
@@ -113,8 +113,7 @@ async def _ask(
     pages: dict[tuple[object, int], str | None] = {}
     painted = 0.0
     try:
-        answer = cast("AsyncGenerator[Event, None]", assistant.ask(name, question))
-        async with aclosing(answer) as events:
+        async with aclosing(assistant.ask(name, question)) as events:
             async for event in until(events, stop):
                 turn = turn.after(event)
                 if isinstance(event, Token) and time.monotonic() - painted < _PAUSE:
