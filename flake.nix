@@ -22,6 +22,7 @@
           environment
           model
           modelEnvironment
+          rclone
           toolsEnvironment
           toolsWheelhouse
           wheelhouse

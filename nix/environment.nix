@@ -51,13 +51,18 @@ stdenv.mkDerivation {
     }
 
     cd $out/${python313.sitePackages}
-    for name in $removed; do
+    shopt -s extglob
+    set -f
+    patterns=($removed)
+    set +f
+    for pattern in "''${patterns[@]}"; do
       # a name that matches nothing is out of date: say so instead of letting the closure grow
-      set -- $name
-      [ -e "$1" ] || { echo "nix/left-out.nix: $name is in no package" >&2; exit 1; }
-      rm -r "$@"
+      found=($pattern)
+      [ -e "''${found[0]}" ] || { echo "nix/left-out.nix: $pattern is in no package" >&2; exit 1; }
+      rm -r "''${found[@]}"
     done
-    [ -z "$added" ] || cp $added/* .
+    [ -z "$added" ] || cp -r $added/* .
+    chmod -R u+w .
     cd - > /dev/null
   '';
 

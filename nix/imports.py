@@ -5,16 +5,13 @@ import importlib
 import pkgutil
 import subprocess
 import sys
-from pathlib import Path
 
 import app
 
 # These make models, or compare engines: they want packages that only the build has.
 BUILDERS = ("app.embedding.build", "app.embedding.graph", "app.embedding.weights", "app.bench")
 # Imported late, in functions.
-LATE = ("chromadb", "gradio", "onnxruntime", "openai", "psycopg_pool", "py3langid", "pypdfium2", "uvloop")
-RCLONE = Path(sys.prefix) / "bin" / "rclone"
-
+LATE = ("chromadb", "gradio", "onnxruntime", "openai", "psycopg_pool", "py3langid", "pypdfium2")
 
 def main() -> None:
     """Import all of them, embed a sentence, and run what comes along as programs."""
@@ -33,7 +30,6 @@ def main() -> None:
         sys.exit(f"the model gives vectors of the shape {vectors.shape}")
     for program in ("postgres", "initdb", "pg_dump"):
         subprocess.run([binaries() / program, "--version"], check=True)
-    subprocess.run([RCLONE, "version"], check=True)
 
 
 if __name__ == "__main__":
