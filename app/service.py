@@ -44,15 +44,7 @@ class WorkerProcess:
             options += ["--config", str(config.absolute())]
         self._process = ServerProcess(
             self.name,
-            [
-                sys.executable,
-                "-m",
-                "app.cli",
-                "worker",
-                "--data",
-                str(settings.data_dir.absolute()),
-                *options,
-            ],
+            [sys.executable, "-P", "-m", "app.cli", "worker", *options],
             self.log,
             death_signal=signal.SIGTERM,
             environment=_environment(os.environ),
