@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from app.embedding.base import Embedder
+from app.errors import Unavailable
 from app.ingestion.queue import Queue
 from app.stores.database import Database
 from app.stores.generations import Generation, Generations
@@ -23,6 +25,7 @@ from app.stores.vectors import IndexBroken, VectorIndex, Vectors
 QUICK, DEEP = 200, 5_000  # vectors fetched: the newest, and as many from anywhere
 PROBES = 20  # vectors that must find themselves
 NEIGHBOURS = 10  # among so many: duplicates have the same vector
+FALLS = 3  # times that the server may go away under checks before the index is taken to be the cause
 CLOSE = 0.999  # cosine of a vector with itself, after its way through Chroma
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class IndexKeeper:
         self._queue = queue
         self._generations = Generations(database)
         self._passages = Passages(database)
+        self._falls: Counter[int] = Counter()
 
     async def writable(self, knowledge_base_id: int) -> list[Generation]:
         """The generations that a new document must be in; none while a broken one waits for its successor.
@@ -78,9 +82,7 @@ class IndexKeeper:
         serving = await self._generations.serving(knowledge_base_id)
         if serving is not None and serving.model == self._embedder.name:
             try:
-                if deep:
-                    await self._take_out_strays(serving)
-                await self._verify(serving, DEEP if deep else QUICK)
+                await self._compare(serving, deep=deep)
                 return True
             except IndexBroken as broken:
                 await self._generations.mark_broken(serving, broken.message)
@@ -114,6 +116,25 @@ class IndexKeeper:
             await self._queue.sweep(connection)
         log.info("index of knowledge base %s rebuilt: %d passages", knowledge_base_id, copied)
         return generation
+
+    async def _compare(self, serving: Generation, *, deep: bool) -> None:
+        """Raise :class:`IndexBroken` if the index is wrong, or brings its server down whenever it is read."""
+        await self._index.check()
+        try:
+            if deep:
+                await self._take_out_strays(serving)
+            await self._verify(serving, DEEP if deep else QUICK)
+        except Unavailable as error:
+            if error.details.get("what") != "Chroma":
+                raise
+            # it answered a moment ago; a damaged graph ends the whole process, time and again
+            self._falls[serving.id] += 1
+            if self._falls[serving.id] < FALLS:
+                raise
+            raise IndexBroken(
+                collection=serving.collection, why=f"Chroma broke off {FALLS} times while reading it"
+            ) from error
+        self._falls.pop(serving.id, None)
 
     async def _take_out_strays(self, generation: Generation) -> None:
         """Remove vectors that no passage has: a kill came between their writing and their removal."""
