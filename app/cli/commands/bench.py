@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import uvloop
 
 from app.cli.app import cli
 
@@ -31,7 +31,7 @@ def quality(
     """Recall@5 and nDCG@10 of both searches and their fusion."""
     from app.bench.quality import run
 
-    _print(asyncio.run(run(folders, limit=limit)))
+    _print(uvloop.run(run(folders, limit=limit)))
 
 
 @bench_cli.command()
@@ -41,7 +41,7 @@ def search(
     """Time of a search in a large collection, against embedding and bare Chroma query."""
     from app.bench.search import run
 
-    _print(asyncio.run(run(folder, passages=passages)))
+    _print(uvloop.run(run(folder, passages=passages)))
 
 
 @bench_cli.command()
@@ -49,7 +49,7 @@ def ingestion(folder: Folder) -> None:
     """Reading a folder of documents with one worker and with two, against embedding alone."""
     from app.bench.ingestion import run
 
-    _print(asyncio.run(run(folder)))
+    _print(uvloop.run(run(folder)))
 
 
 @bench_cli.command()

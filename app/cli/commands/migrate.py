@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Annotated
 
 import typer
+import uvloop
 
 from app.cli.app import Config, Data, Json, cli
 from app.settings import load
@@ -23,7 +23,7 @@ def migrate(
     settings = load(config, options={"data_dir": data})
     from app.embedded.stack import addresses
 
-    steps = asyncio.run(_migrate(addresses(settings)[0], check))
+    steps = uvloop.run(_migrate(addresses(settings)[0], check))
     if as_json:
         typer.echo(json.dumps({"pending" if check else "applied": steps}))
     else:

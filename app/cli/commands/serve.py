@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Annotated
 
 import typer
+import uvloop
 
 from app import logs
 from app.cli.app import Config, Data, cli
@@ -40,4 +40,4 @@ def serve(
     share_metrics(settings.data_dir)
     from app.service import run
 
-    asyncio.run(run(settings, config))
+    uvloop.run(run(settings, config))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Annotated
 
 import typer
+import uvloop
 
 from app import logs
 from app.cli.app import Config, Data, cli
@@ -27,7 +27,7 @@ def worker(
     settings = load(config, options={"data_dir": data})
     logs.set_up(settings.log.level, settings.log.format)
     share_metrics(settings.data_dir)
-    asyncio.run(_work(settings, until_empty))
+    uvloop.run(_work(settings, until_empty))
 
 
 async def _work(settings: Settings, until_empty: bool) -> None:
