@@ -17,12 +17,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.api.create_app import create_app
-from app.assistant import Assistant, Endpoints
+from app.assistant import Endpoints, open_assistant
 from app.embedded.ports import ensure_port_free
 from app.embedded.process import ServerProcess
 from app.embedded.stack import EmbeddedStack
 from app.embedded.watch import keep_running
 from app.metrics_folder import FOLDER, forget_former_runs
+from app.scratch import clear_scratch
 from app.settings import Settings
 from app.stores.database import Database
 from app.stores.migrate import migrate
@@ -108,6 +109,7 @@ async def run(settings: Settings, config: Path | None) -> None:
     try:
         await stack.start()
         forget_former_runs()
+        clear_scratch(settings.scratch_dir)
         await _migrate(settings, stack.database_url)
         await importing
         await _serve(settings, config, stack)
@@ -117,31 +119,32 @@ async def run(settings: Settings, config: Path | None) -> None:
 
 
 async def _serve(settings: Settings, config: Path | None, stack: EmbeddedStack) -> None:
-    api = create_app(settings, Endpoints(stack.database_url, stack.chroma_url))
-    server = Server(
-        uvicorn.Config(
+    async with open_assistant(settings, Endpoints(stack.database_url, stack.chroma_url)) as assistant:
+        api = create_app(assistant)
+        server = Server(
+            uvicorn.Config(
+                api,
+                host=settings.server.host,
+                port=settings.server.port,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=round(settings.server.drain_seconds),
+            ),
+            settings,
             api,
-            host=settings.server.host,
-            port=settings.server.port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=round(settings.server.drain_seconds),
-        ),
-        settings,
-        api,
-    )
-    workers = [WorkerProcess(n + 1, settings, config) for n in range(settings.worker_processes)]
-    for worker in workers:
-        await worker.start()
-    watchers = [asyncio.create_task(keep_running(worker)) for worker in workers]
-    stack.watch(lambda: _check_index(api))
-    try:
-        await server.serve()
-    finally:
-        for watcher in watchers:
-            watcher.cancel()
-        await asyncio.gather(*(worker.stop() for worker in workers))
-        log.info("stopped")
+        )
+        workers = [WorkerProcess(n + 1, settings, config) for n in range(settings.worker_processes)]
+        for worker in workers:
+            await worker.start()
+        watchers = [asyncio.create_task(keep_running(worker)) for worker in workers]
+        stack.watch(lambda: assistant.keeper.check_all(deep=True))
+        try:
+            await server.serve()
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*(worker.stop() for worker in workers))
+            log.info("stopped")
 
 
 async def _migrate(settings: Settings, url: str) -> None:
@@ -152,12 +155,6 @@ async def _migrate(settings: Settings, url: str) -> None:
             log.info("applied %d migrations, the last of them %s", len(applied), applied[-1])
     finally:
         await database.close()
-
-
-async def _check_index(api: FastAPI) -> None:
-    assistant: Assistant | None = getattr(api.state, "assistant", None)
-    if assistant is not None:
-        await assistant.keeper.check_all(deep=True)
 
 
 def _import_ui(settings: Settings) -> None:

@@ -30,6 +30,7 @@ async def open_worker(assistant: Assistant) -> AsyncIterator[Worker]:
             parsers,
             assistant.queue,
             assistant.keeper,
+            scratch=settings.scratch_dir,
             limits=Limits(
                 memory_bytes=parsing.memory_bytes,
                 cpu_seconds=parsing.cpu_seconds,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from fastapi import FastAPI
 
 from app import __version__
 from app.api import problems
 from app.api.guard import Guard
 from app.api.routes import documents, jobs, knowledge_bases, questions, system
-from app.assistant import Assistant, Endpoints, open_assistant
-from app.settings import Settings
+from app.assistant import Assistant
 
 DESCRIPTION = """Ask your own documents; answers come with citations that were checked against their text.
 
@@ -20,25 +16,19 @@ Upload documents to a knowledge base, wait until they are `ready`, then `ask`. E
 (RFC 9457): `title` says what happened, `detail` what to do next."""
 
 
-def create_app(settings: Settings, endpoints: Endpoints) -> FastAPI:
-    """Make the service; it opens its parts when it starts and closes them when it stops."""
-
-    @asynccontextmanager
-    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-        async with open_assistant(settings, endpoints) as assistant:
-            api.state.assistant = assistant
-            yield
-
+def create_app(assistant: Assistant) -> FastAPI:
+    """Make the service on an open assistant, which outlives it."""
+    settings = assistant.settings
     api = FastAPI(
         title="Knowledge assistant",
         version=__version__,
         description=DESCRIPTION,
-        lifespan=lifespan,
         # its page would load scripts from elsewhere, and this service works without any network
         docs_url=None,
         redoc_url=None,
         responses=problems.RESPONSES,
     )
+    api.state.assistant = assistant
     api.state.draining = False
     problems.install(api)
     for resource in (knowledge_bases, documents, jobs, questions):
@@ -47,16 +37,10 @@ def create_app(settings: Settings, endpoints: Endpoints) -> FastAPI:
     if settings.server.ui:
         from app.ui import mount_ui
 
-        api = mount_ui(api, lambda: _assistant_of(api))
+        api = mount_ui(api, lambda: assistant)
     api.add_middleware(
         Guard,
-        router=api.router,
         allowed_hosts=settings.server.allowed_hosts,
         max_upload_bytes=settings.server.max_upload_bytes,
     )
     return api
-
-
-def _assistant_of(api: FastAPI) -> Assistant:
-    assistant: Assistant = api.state.assistant
-    return assistant

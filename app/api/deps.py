@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.assistant import Assistant
+from app.ingestion.queue import Job
 from app.stores.knowledge_bases import KnowledgeBase
 
 
@@ -24,4 +25,10 @@ async def get_knowledge_base(knowledge_base: str, assistant: TheAssistant) -> Kn
     return await assistant.knowledge_bases.get(knowledge_base)
 
 
+async def get_job(job_id: int, assistant: TheAssistant) -> Job:
+    """The job that the path names; looked up before a stream about it begins."""
+    return await assistant.queue.get(job_id)
+
+
+TheJob = Annotated[Job, Depends(get_job)]
 TheKnowledgeBase = Annotated[KnowledgeBase, Depends(get_knowledge_base)]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from starlette.routing import Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
@@ -45,11 +44,8 @@ class StrangeOrigin(AssistantError):
 class Guard:
     """ASGI middleware around the whole service."""
 
-    def __init__(
-        self, app: ASGIApp, *, router: Router, allowed_hosts: Sequence[str], max_upload_bytes: int
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, allowed_hosts: Sequence[str], max_upload_bytes: int) -> None:
         self._app = app
-        self._router = router
         self._hosts = set(allowed_hosts)
         self._limit = max_upload_bytes
 
@@ -109,15 +105,13 @@ class Guard:
         try:
             await self._app(scope, receive, watched)
         finally:
-            route = self._route(scope)
+            route = _declared_path(scope)
             method = scope["method"] if scope["method"] in METHODS else "other"
             REQUESTS.labels(method, route, str(status)).inc()
             REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
 
-    def _route(self, scope: Scope) -> str:
-        """The path as it is declared, so that ids in it make no new series."""
-        for route in self._router.routes:
-            matched, _ = route.matches(scope)
-            if matched is not Match.NONE and (path := getattr(route, "path_format", None)):
-                return str(path)
-        return "ui"
+
+def _declared_path(scope: Scope) -> str:
+    """The path as it is declared, so that ids in it make no new series; known once it was handled."""
+    context = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return str(getattr(context, "path_format", "ui"))

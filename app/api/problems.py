@@ -62,6 +62,10 @@ def install(api: FastAPI) -> None:
 
     @api.exception_handler(HTTPException)
     async def other(_: Request, error: HTTPException) -> JSONResponse:
+        # what the guard raises while a form is read comes wrapped
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, AssistantError):
+            return of_error(cause)
         phrase = HTTPStatus(error.status_code).phrase
         return respond(str(error.detail), error.status_code, "", phrase.lower().replace(" ", "-"))
 

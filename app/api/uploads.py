@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import UploadFile
 
+from app.scratch import scratch_folder
+
 
 @asynccontextmanager
-async def on_disk(upload: UploadFile) -> AsyncIterator[Path]:
+async def on_disk(upload: UploadFile, scratch: Path) -> AsyncIterator[Path]:
     """The upload as a file, removed at the end. It was spooled to disk while it came in; it is never in
     memory as a whole."""
-    with tempfile.TemporaryDirectory(prefix="ka-upload-") as folder:
+    with scratch_folder(scratch, "upload") as folder:
         path = Path(folder) / "upload"
 
         def copy() -> None:

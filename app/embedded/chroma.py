@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -118,6 +119,13 @@ class EmbeddedChroma:
         await self.stop()
         await self.start()
 
+    def set_aside(self) -> Path:
+        """Move the data of a server that does not start out of the way; returns where they are."""
+        aside = self._data.with_name("damaged")
+        shutil.rmtree(aside, ignore_errors=True)
+        self._data.rename(aside)
+        return aside
+
     async def _start(self) -> None:
         for left in reversed(range(_TRIES)):
             if self._port is None or not is_port_free(_HOST, self._port):
@@ -128,9 +136,9 @@ class EmbeddedChroma:
                 await self._process.wait_ready(self._answers, _READY_SECONDS)
                 return
             except ServerFailed:
+                # most likely another program took the port in between
                 if left == 0:
                     raise
-                self._port = None  # most likely another program took it in between
 
     def _server(self, port: int) -> ServerProcess:
         return ServerProcess(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from app.embedded.chroma import EmbeddedChroma
+from app.embedded.errors import ServerFailed
 from app.embedded.lock import DataFolderLock
 from app.embedded.postgres import EmbeddedPostgres
 from app.embedded.watch import keep_running
 from app.errors import AssistantError
 from app.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class NotRunning(AssistantError):
@@ -45,9 +49,10 @@ class EmbeddedStack:
         try:
             # in this thread, one after the other in time but not in waiting
             async with asyncio.TaskGroup() as group:
-                for server in (self.postgres, self.chroma):
-                    if server is not None:
-                        group.create_task(server.start())
+                if self.postgres is not None:
+                    group.create_task(self.postgres.start())
+                if self.chroma is not None:
+                    group.create_task(_start_chroma(self.chroma))
         except* AssistantError as errors:
             await self.stop()
             raise errors.exceptions[0] from None
@@ -101,6 +106,17 @@ class EmbeddedStack:
         fresh = target.with_suffix(".new")
         fresh.write_text(json.dumps(known), encoding="utf-8")
         os.replace(fresh, target)  # noqa: PTH105 -- atomic, and says so
+
+
+async def _start_chroma(chroma: EmbeddedChroma) -> None:
+    """Start it; if its data keep it from starting, do so without them, since they are only a copy."""
+    try:
+        await chroma.start()
+    except ServerFailed as failure:
+        log.warning(
+            "%s Starting without its data, which are rebuilt: %s", failure.message, chroma.set_aside()
+        )
+        await chroma.start()
 
 
 def addresses(settings: Settings) -> tuple[str, str]:

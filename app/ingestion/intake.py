@@ -113,7 +113,7 @@ class Intake:
             )
             await connection.execute(
                 """INSERT INTO removed_collections
-                SELECT 'generation-' || id FROM generations WHERE knowledge_base_id = %s""",
+                SELECT collection FROM generations WHERE knowledge_base_id = %s""",
                 (knowledge_base.id,),
             )
             await connection.execute(

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -29,6 +28,7 @@ from app.ingestion.queue import Queue
 from app.parsing.model import Empty, Limits, Page, Unreadable
 from app.parsing.sandbox import ParserPool
 from app.retrieval.words import language_of, words
+from app.scratch import scratch_folder
 from app.stores.database import Database
 from app.stores.documents import WORKING, Document, Documents, store_pages
 from app.stores.generations import Generation
@@ -70,6 +70,7 @@ class Pipeline:
         queue: Queue,
         keeper: IndexKeeper,
         *,
+        scratch: Path,
         limits: Limits,
         recipe: Recipe,
         observe: Observe = lambda _stage, _seconds: None,
@@ -80,6 +81,7 @@ class Pipeline:
         self._parsers = parsers
         self._queue = queue
         self._keeper = keeper
+        self._scratch = scratch
         self._limits = limits
         self._recipe = recipe
         self._observe = observe
@@ -108,7 +110,7 @@ class Pipeline:
 
     async def _parse(self, document: Document) -> None:
         await self._begin_parsing(document.id)
-        with tempfile.TemporaryDirectory(prefix="ka-parse-") as folder:
+        with scratch_folder(self._scratch, "parse") as folder:
             file = Path(folder) / "document"
             await self._objects.get_to_file(document_key(document.sha256), file)
             sample = ""

@@ -47,9 +47,11 @@ SEARCH = """
         SELECT c.*, (SELECT sum(weight) FROM asked WHERE c.terms @@ term) AS bound
         FROM candidate c ORDER BY bound DESC, chunk_id LIMIT 2 * %(limit)s
     )
-    SELECT l.chunk_id, (SELECT sum(weight * ts_rank(l.terms, term)) FROM asked)::float8 AS score
-    FROM likely l JOIN documents d ON d.id = l.document_id
-    WHERE d.state = 'ready' ORDER BY score DESC, l.chunk_id LIMIT %(limit)s
+    SELECT array_agg(chunk_id) AS ids, array_agg(score) AS scores FROM (
+        SELECT l.chunk_id, (SELECT sum(weight * ts_rank(l.terms, term)) FROM asked)::float8 AS score
+        FROM likely l JOIN documents d ON d.id = l.document_id
+        WHERE d.state = 'ready' ORDER BY score DESC, l.chunk_id LIMIT %(limit)s
+    ) best
 """
 
 
@@ -66,7 +68,7 @@ class LexicalSearch:
 
         ``budget`` is about how many passages are looked at for the question's rarer words.
         """
-        rows = await self._database.rows(
+        best = await self._database.row(
             SEARCH,
             question=words(question[:LONGEST_QUESTION]),
             kb=knowledge_base_id,
@@ -74,4 +76,4 @@ class LexicalSearch:
             budget=budget,
             limit=limit,
         )
-        return [(row["chunk_id"], row["score"]) for row in rows]
+        return list(zip(best["ids"], best["scores"], strict=True)) if best and best["ids"] else []

@@ -186,6 +186,11 @@ class Settings(Section):
         return self.objects.folder or self.data_dir / "objects"
 
     @property
+    def scratch_dir(self) -> Path:
+        """Where uploads lie while they are taken in, and documents while they are parsed."""
+        return self.data_dir / "run" / "scratch"
+
+    @property
     def worker_processes(self) -> int:
         """Workers that ``ka serve`` starts: by default one for two cores, at most four."""
         if self.worker.processes is not None:

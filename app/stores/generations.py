@@ -12,19 +12,15 @@ from app.stores.database import Connection, Database
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One collection: all ready passages of a knowledge base as vectors of one model."""
+    """All ready passages of a knowledge base as vectors of one model; ``collection`` is Chroma's name."""
 
     id: int
     knowledge_base_id: int
     model: str
     dimension: int
+    collection: str
     state: Literal["building", "serving", "broken"]
     reason: str | None
-
-    @property
-    def collection(self) -> str:
-        """Its name in Chroma."""
-        return f"generation-{self.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ class Scope:
     serving: Generation | None
 
 
-COLUMNS = "id, knowledge_base_id, model, dimension, state, reason"
+COLUMNS = "id, knowledge_base_id, model, dimension, collection, state, reason"
 
 
 class Generations:
@@ -62,7 +58,7 @@ class Generations:
         """Of the knowledge base of this name; raises :class:`NotFound`."""
         row = await self._database.row(
             """
-            SELECT k.id AS kb, k.languages, g.id, g.model, g.dimension, g.state, g.reason,
+            SELECT k.id AS knowledge_base_id, k.languages, g.id, g.model, g.dimension, g.collection, g.state, g.reason,
                    EXISTS (SELECT 1 FROM generations o WHERE o.knowledge_base_id = k.id) AS indexed
             FROM knowledge_bases k
             LEFT JOIN generations g ON g.knowledge_base_id = k.id AND g.state = 'serving'
@@ -75,7 +71,13 @@ class Generations:
         serving = None
         if row["id"] is not None:
             serving = Generation(
-                row["id"], row["kb"], row["model"], row["dimension"], row["state"], row["reason"]
+                row["id"],
+                row["kb"],
+                row["model"],
+                row["dimension"],
+                row["collection"],
+                row["state"],
+                row["reason"],
             )
         return Scope(row["kb"], row["languages"], row["indexed"], serving)
 

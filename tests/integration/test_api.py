@@ -82,7 +82,6 @@ def test_what_cannot_be_done_is_told_as_a_problem(service: Service, kind: str) -
     assert named in problem(service.request(method, path, **options), status)["title"]
 
 
-@pytest.mark.xfail(reason="the stream begins before the job is looked for")
 def test_following_a_job_that_is_not_there_is_a_problem(service: Service) -> None:
     problem(service.request("GET", "/api/v1/jobs/99999999/events"), 404)
 
@@ -107,12 +106,7 @@ def peak_memory(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
-CHUNKED = pytest.param(
-    False, marks=pytest.mark.xfail(reason="FastAPI makes a 400 of the error"), id="in chunks"
-)
-
-
-@pytest.mark.parametrize("announced", [pytest.param(True, id="with its length"), CHUNKED])
+@pytest.mark.parametrize("announced", [True, False], ids=["with its length", "in chunks"])
 def test_an_upload_above_the_limit_is_refused_with_the_limit(service: Service, announced: bool) -> None:
     before = peak_memory(service.main.pid)
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -188,7 +182,6 @@ def test_the_metrics_have_their_names_and_count(service: Service) -> None:
     assert stages >= {"parse", "chunk", "embed", "store", "index", "publish"}  # told by the worker
 
 
-@pytest.mark.xfail(reason="the guard finds no declared path for included routers")
 def test_the_metrics_count_requests_by_declared_route(service: Service) -> None:
     service.request("POST", f"{BASE}/ask", json={"question": "Where is the apiword kept?"})
     answer = service.request("GET", "/metrics")

@@ -96,7 +96,7 @@ class Place:
 
     @property
     def serving_collection(self) -> str:
-        return f"generation-{self.stack.value('SELECT max(id) FROM generations')}"
+        return str(self.stack.value("SELECT collection FROM generations ORDER BY id DESC LIMIT 1"))
 
 
 @pytest.fixture(scope="module")

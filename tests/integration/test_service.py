@@ -251,7 +251,6 @@ def states(client: httpx.Client, path: str) -> set[Any]:
     return {one["state"] for one in client.get(path).json()}
 
 
-@pytest.mark.xfail(reason="uvicorn tells a traceback and ends with 3")
 def test_a_model_that_is_missing_is_told_in_one_sentence(
     data: Path, variables: dict[str, str], tmp_path: Path, service: Service
 ) -> None:

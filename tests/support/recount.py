@@ -111,7 +111,7 @@ class Stack:
         return {what: rows for what, rows in found.items() if rows}
 
     def _wrong_vectors(self) -> Iterator[str]:
-        serving = self.rows("SELECT id, knowledge_base_id AS kb, state FROM generations")
+        serving = self.rows("SELECT id, collection, knowledge_base_id AS kb, state FROM generations")
         for row in serving:
             expected = {
                 str(one["id"])
@@ -121,7 +121,7 @@ class Stack:
                     row["kb"],
                 )
             }
-            held = set(held_ids(self.chroma, f"generation-{row['id']}"))
+            held = set(held_ids(self.chroma, row["collection"]))
             if row["state"] != "serving" or held != expected:
                 yield (
                     f"generation {row['id']} ({row['state']}): {len(expected - held)} missing,"
@@ -131,14 +131,16 @@ class Stack:
     def blind_spots(self) -> list[str]:
         """Passages of ready documents that their own vector does not find in the serving index."""
         missed = []
-        for row in self.rows("SELECT id, knowledge_base_id AS kb FROM generations WHERE state = 'serving'"):
+        for row in self.rows(
+            "SELECT collection, knowledge_base_id AS kb FROM generations WHERE state = 'serving'"
+        ):
             vectors = self.rows(
                 """SELECT c.id, v.vector FROM chunks c JOIN documents d ON d.id = c.document_id
                 JOIN chunk_vectors v ON v.chunk_id = c.id
                 WHERE d.knowledge_base_id = %s AND d.state = 'ready'""",
                 row["kb"],
             )
-            missed += missed_by(self.chroma, f"generation-{row['id']}", vectors)
+            missed += missed_by(self.chroma, row["collection"], vectors)
         return missed
 
 

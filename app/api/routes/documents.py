@@ -35,7 +35,7 @@ async def upload_document(
     limit = assistant.settings.server.max_upload_bytes
     if (file.size or 0) > limit:
         raise UploadTooLarge(limit=limit)
-    async with on_disk(file) as path:
+    async with on_disk(file, assistant.settings.scratch_dir) as path:
         accepted = await assistant.intake.accept(found, file.filename or "", path)
     if accepted.duplicate:
         response.status_code = status.HTTP_200_OK

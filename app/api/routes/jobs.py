@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from app.api.deps import TheAssistant
+from app.api.deps import TheAssistant, TheJob
 from app.api.schemas import DocumentOut, JobOut, JobProgress
 from app.assistant import Assistant
 from app.errors import NotFound
@@ -37,11 +37,11 @@ async def get_job(job_id: int, assistant: TheAssistant) -> JobProgress:
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse)
-async def follow_job(job_id: int, assistant: TheAssistant) -> AsyncIterator[ServerSentEvent]:
+async def follow_job(job: TheJob, assistant: TheAssistant) -> AsyncIterator[ServerSentEvent]:
     """Progress as server-sent events: ``progress`` at each change, ``done`` at the end."""
     last: JobProgress | None = None
     while True:
-        now = await _progress(assistant, job_id)
+        now = await _progress(assistant, job.id)
         ended = now.job.state in ENDED
         if now != last or ended:
             yield ServerSentEvent(event="done" if ended else "progress", data=now)

@@ -5,6 +5,8 @@ CREATE TABLE generations (
     knowledge_base_id bigint NOT NULL REFERENCES knowledge_bases ON DELETE CASCADE,
     model text NOT NULL,
     dimension integer NOT NULL,
+    -- unlike any other, since several installations may share one server
+    collection text NOT NULL UNIQUE DEFAULT 'ka-' || replace(gen_random_uuid()::text, '-', ''),
     state text NOT NULL CHECK (state IN ('building', 'serving', 'broken')),
     reason text,
     created_at timestamptz NOT NULL DEFAULT now()
