@@ -113,9 +113,8 @@ async def _start_chroma(chroma: EmbeddedChroma) -> None:
     try:
         await chroma.start()
     except ServerFailed as failure:
-        log.warning(
-            "%s Starting without its data, which are rebuilt: %s", failure.message, chroma.set_aside()
-        )
+        aside = chroma.set_aside()
+        log.warning("%s It starts without its data (now in %s), to be rebuilt.", failure.message, aside)
         await chroma.start()
 
 

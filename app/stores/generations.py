@@ -58,7 +58,8 @@ class Generations:
         """Of the knowledge base of this name; raises :class:`NotFound`."""
         row = await self._database.row(
             """
-            SELECT k.id AS knowledge_base_id, k.languages, g.id, g.model, g.dimension, g.collection, g.state, g.reason,
+            SELECT k.id AS knowledge_base_id, k.languages,
+                   g.id, g.model, g.dimension, g.collection, g.state, g.reason,
                    EXISTS (SELECT 1 FROM generations o WHERE o.knowledge_base_id = k.id) AS indexed
             FROM knowledge_bases k
             LEFT JOIN generations g ON g.knowledge_base_id = k.id AND g.state = 'serving'
@@ -70,16 +71,8 @@ class Generations:
             raise NotFound(kind="knowledge base", name=knowledge_base)
         serving = None
         if row["id"] is not None:
-            serving = Generation(
-                row["id"],
-                row["kb"],
-                row["model"],
-                row["dimension"],
-                row["collection"],
-                row["state"],
-                row["reason"],
-            )
-        return Scope(row["kb"], row["languages"], row["indexed"], serving)
+            serving = Generation(**{field: row[field] for field in Generation.__slots__})
+        return Scope(row["knowledge_base_id"], row["languages"], row["indexed"], serving)
 
     async def all(self, knowledge_base_id: int | None = None) -> list[Generation]:
         """All of one knowledge base, or all there are; oldest first."""
