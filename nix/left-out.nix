@@ -27,7 +27,6 @@
     "safetensors" = "reads the weights";
     "websocket-client" = "of kubernetes";
     "yarl" = "of aiohttp";
-    "uvloop" = "another event loop: the service runs on asyncio's";
   };
   files = {
     # relative to site-packages; bash patterns, also !(...) for all but

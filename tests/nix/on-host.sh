@@ -54,7 +54,7 @@ send() { NIX_REMOTE=$work/store "$root/nix/deliver/send.sh" debian "$1" "${2:-$c
 ka() { chroot --userspec=1000:1000 "$host" env -i HOME=/home/ka PATH=/usr/bin:/bin /nix/var/nix/profiles/ka/bin/ka "$@"; }
 serves() { # release
   local answer
-  answer=$(chroot "$host" bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; printf 'GET /version HTTP/1.0\r\nHost: 127.0.0.1:\r\n\r\n' >&3; cat <&3")
+  answer=$(chroot "$host" bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; printf \"GET /version HTTP/1.0\r\nHost: 127.0.0.1:$port\r\n\r\n\" >&3; cat <&3")
   case $answer in *"$1"*) ;; *) fail "not $1 but: $answer" ;; esac
 }
 milliseconds() { echo $((($(date +%s%N) - $1) / 1000000)); }

@@ -8,7 +8,10 @@ stop() {
   kill "$pid" 2> /dev/null || return 0
   while kill -0 "$pid" 2> /dev/null; do sleep 0.1; done
 }
-ready() { bash -c "exec 3<>/dev/tcp/127.0.0.1/$1 && printf "GET /readyz HTTP/1.0\r\nHost: 127.0.0.1:$1\r\n\r\n" >&3 && grep -q '\"ready\":true' <&3" 2> /dev/null; }
+ready() {
+  bash -c 'exec 3<> "/dev/tcp/127.0.0.1/$0" && printf "GET /readyz HTTP/1.0\r\nHost: 127.0.0.1:$0\r\n\r\n" >&3 &&
+    grep -q "\"ready\":true" <&3' "$1" 2> /dev/null
+}
 stop
 [ "$1" != stop ] || exit 0
 if [ -e /run/broken ]; then rm /run/broken; exit 1; fi
