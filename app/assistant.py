@@ -81,13 +81,10 @@ class Assistant:
 
 
 @asynccontextmanager
-async def open_assistant(
-    settings: Settings, endpoints: Endpoints, *, embedding_threads: int | None = None
-) -> AsyncIterator[Assistant]:
+async def open_assistant(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Assistant]:
     """Open all parts, and close them at the end.
 
-    ``embedding_threads`` takes the place of the setting. Raises :class:`~app.errors.AssistantError` with the
-    reason when a part can't be opened.
+    Raises :class:`~app.errors.AssistantError` with the reason when a part can't be opened.
     """
     async with AsyncExitStack() as stack:
         database = Database(
@@ -102,7 +99,7 @@ async def open_assistant(
         stack.push_async_callback(objects.close)
         index = VectorIndex(endpoints.chroma_url, timeout_seconds=settings.chroma.timeout_seconds)
         stack.push_async_callback(index.close)
-        embedder = open_embedder(settings, embedding_threads)
+        embedder = open_embedder(settings)
         stack.push_async_callback(embedder.close)
         model = open_language_model(settings)
         if model is not None:

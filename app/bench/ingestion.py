@@ -47,7 +47,8 @@ async def run(folder: Path, *, workers: Sequence[int] = (1, 2)) -> dict[str, Any
 async def _read(assistant: Assistant, folder: Path, workers: int) -> float:
     """Seconds from the start of the workers' first document to the end of the last."""
     base = await assistant.knowledge_bases.get("default")
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+    # the largest first, so that no worker is left alone with a long last document
+    for file in sorted((path for path in folder.rglob("*") if path.is_file()), key=_size, reverse=True):
         await assistant.intake.accept(base, str(file.relative_to(folder)), file)
     processes = [await _worker(assistant) for _ in range(workers)]
     try:
@@ -62,6 +63,10 @@ async def _read(assistant: Assistant, folder: Path, workers: int) -> float:
         for process in processes:
             process.send_signal(signal.SIGTERM)
         await asyncio.gather(*(process.wait() for process in processes))
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
 
 
 async def _worker(assistant: Assistant) -> asyncio.subprocess.Process:

@@ -13,6 +13,8 @@ from app.cli.app import Config, Data, cli
 from app.metrics_folder import share_metrics
 from app.settings import Settings, load
 
+NICE = 5
+
 
 @cli.command()
 def worker(
@@ -36,9 +38,7 @@ async def _work(settings: Settings, until_empty: bool) -> None:
     from app.worker import open_worker
 
     endpoints = Endpoints(*addresses(settings))
-    threads = settings.embedding.threads or max(1, (os.cpu_count() or 1) // max(1, settings.worker_processes))
-    async with (
-        open_assistant(settings, endpoints, embedding_threads=threads) as assistant,
-        open_worker(assistant) as worker,
-    ):
+    # questions go first: they are answered by other processes on the same cores
+    os.nice(NICE)
+    async with open_assistant(settings, endpoints) as assistant, open_worker(assistant) as worker:
         await worker.run(until_empty=until_empty)
