@@ -9,7 +9,7 @@ DATA ?= data
 PORT ?= 8080
 PYTEST := $(PYTHON) -m pytest
 
-.PHONY: help run setup setup-dev test test-fast test-browser lint format lock clean
+.PHONY: nix-test help run setup setup-dev test test-fast test-browser lint format lock clean
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test-fast: setup-dev ## Only the tests that need no server
 test-browser: setup-dev ## Only the tests in a real browser
 	@tools/chromium.sh
 	$(PYTEST) tests/browser
+
+nix-test: ## Build the closure, run, switch and break it on a bare Debian 13 root (needs root; about 10 minutes)
+	@tests/nix/run.sh
 
 lint: setup-dev ## Style and types
 	$(VENV)/bin/ruff check .

@@ -13,6 +13,7 @@ BUILDERS = ("app.embedding.build", "app.embedding.graph", "app.embedding.weights
 # Imported late, in functions.
 LATE = ("chromadb", "gradio", "onnxruntime", "openai", "psycopg_pool", "py3langid", "pypdfium2")
 
+
 def main() -> None:
     """Import all of them, embed a sentence, and run what comes along as programs."""
     names = [module.name for module in pkgutil.walk_packages(app.__path__, "app.")]

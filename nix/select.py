@@ -8,7 +8,9 @@ from pathlib import Path
 def entries(text: str) -> list[tuple[str, str]]:
     """The lock's entries as (package, text): each begins at the margin, its hashes are indented."""
     parts = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)
-    return [(re.split(r"[=\[ ]", part, maxsplit=1)[0], part) for part in parts if re.match(r"[A-Za-z0-9]", part)]
+    return [
+        (re.split(r"[=\[ ]", part, maxsplit=1)[0], part) for part in parts if re.match(r"[A-Za-z0-9]", part)
+    ]
 
 
 def main(lock: str, keep: str, leave: str) -> None:

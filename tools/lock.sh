@@ -8,3 +8,9 @@ compile() {
 }
 compile pyproject.toml -o requirements.lock
 compile --group dev -c requirements.lock -o requirements-dev.lock
+# The wheels of each lock have a hash of their own for Nix; a lock without a new hash does not build there.
+if command -v nix >/dev/null; then
+  nix/hashes.sh
+else
+  echo "nix is not installed: run nix/hashes.sh where it is, or nothing can be built with Nix from these locks." >&2
+fi

@@ -27,4 +27,6 @@ def __getattr__(name: str) -> NoReturn:
 
 
 def _missing(name: str) -> NoReturn:
-    raise ImportError(f"pandas.{name} was asked for, but pandas is left out of this closure (nix/left-out.nix)")
+    raise ImportError(
+        f"pandas.{name} was asked for, but pandas is left out of this closure (nix/left-out.nix)"
+    )

@@ -24,7 +24,7 @@ make_source() { # name, release
 commit_source() { # name
   sed -i "s|github:NixOS/nixpkgs/[^\"]*|path:$work/seed|" "$work/$1/flake.nix"
   rm "$work/$1/flake.lock"
-  in_store store nix flake lock "path:$work/$1" 2> /dev/null
+  in_store store nix flake lock "path:$work/$1" 2> "$work/log" < /dev/null
   git -C "$work/$1" init -q -b main
   git -C "$work/$1" add -A
   git -C "$work/$1" -c user.name=test -c user.email=test@localhost commit -q -m release \
