@@ -92,10 +92,14 @@ class Search:
         self, scope: Scope, question: str, seconds: dict[str, float], degraded: list[tuple[str, str]]
     ) -> tuple[Ranking, Ranking]:
         """Both rankings, dense and lexical; notes the stages' seconds and what was missing."""
-        words = self._lexical.search(scope.knowledge_base_id, question, self._candidates)
-        # the dense search first: it takes longer, and PostgreSQL is done before Chroma has answered
-        dense, lexical = await asyncio.gather(
-            self._dense(scope, question, seconds, degraded), _timed("lexical", seconds, words)
+        lexical, dense = await asyncio.gather(
+            # first, since PostgreSQL can be at it while the question is embedded here
+            _timed(
+                "lexical",
+                seconds,
+                self._lexical.search(scope.knowledge_base_id, question, self._candidates),
+            ),
+            self._dense(scope, question, seconds, degraded),
         )
         return dense, lexical
 
