@@ -1,6 +1,6 @@
 """Checks what would be copied to a host: `closure.py GRAPH RECORD NAME=PATH...`.
 
-GRAPH is what Nix writes for exportReferencesGraph: a line with a path, an empty line or its deriver, the number
+GRAPH is what Nix writes for exportReferencesGraph: a path, its deriver or an empty line, the number
 of its references, and these. RECORD holds the budget and the last accepted size of our own paths, in bytes.
 Ends with 1 and all faults when something is there that does not belong there, or when it has grown.
 """

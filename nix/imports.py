@@ -1,4 +1,4 @@
-"""Imports every module of the application, loads the model and starts the servers' programs, in the sandbox."""
+"""Imports all modules of the application, loads the model and starts the servers, inside the sandbox."""
 
 import asyncio
 import importlib

@@ -1,4 +1,4 @@
-"""Prints a part of a lock: `select.py LOCK "NAMES TO KEEP" "NAMES TO LEAVE OUT"`; nothing to keep means all."""
+"""Prints a part of a lock: `select.py LOCK "NAMES TO KEEP" "NAMES TO LEAVE OUT"`; none to keep means all."""
 
 import re
 import sys
