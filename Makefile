@@ -38,7 +38,7 @@ test-browser: setup-dev ## Only the tests in a real browser
 	@tools/chromium.sh
 	$(PYTEST) tests/browser
 
-nix-test: ## Build the closure, run, switch and break it on a bare Debian 13 root (needs root; about 10 minutes)
+nix-test: ## Unfinished: build the closure, run, switch and break it on a bare Debian 13 root
 	@tests/nix/run.sh
 
 lint: setup-dev ## Style and types
