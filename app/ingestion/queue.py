@@ -106,7 +106,10 @@ class Queue:
     async def _once(
         self, connection: Connection, task: str, name: str, task_kwargs: dict[str, int | bool]
     ) -> None:
-        """Queue a job unless the same one is waiting already."""
+        """Queue a job unless the same one is waiting already.
+
+        That one is held back until this transaction ends, so that it sees what the transaction leaves to it.
+        """
         cursor = await connection.execute(
             "SELECT 1 FROM procrastinate_jobs WHERE lock = %s AND args = %s AND status = 'todo'",
             (name, Jsonb(task_kwargs)),
