@@ -138,6 +138,7 @@ class Intake:
                 # an older version was uploaded again: what was meant to follow it is out of date
                 newer = [other["id"] for other in versions if other["version"] > row["version"]]
                 await retire(connection, knowledge_base_id, newer)
+                await self._queue.sweep(connection)
                 return UUID(str(row["id"]))
         elsewhere = [row for row in rows if row["name"] != name]
         return UUID(str(elsewhere[0]["id"])) if elsewhere and not versions else None

@@ -111,7 +111,7 @@ class Queue:
         That one is held back until this transaction ends, so that it sees what the transaction leaves to it.
         """
         cursor = await connection.execute(
-            "SELECT 1 FROM procrastinate_jobs WHERE lock = %s AND args = %s AND status = 'todo'",
+            "SELECT 1 FROM procrastinate_jobs WHERE lock = %s AND args = %s AND status = 'todo' FOR SHARE",
             (name, Jsonb(task_kwargs)),
         )
         if await cursor.fetchone() is None:
