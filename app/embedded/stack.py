@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -105,7 +104,7 @@ class EmbeddedStack:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         fresh = target.with_suffix(".new")
         fresh.write_text(json.dumps(known), encoding="utf-8")
-        os.replace(fresh, target)  # noqa: PTH105 -- atomic, and says so
+        fresh.replace(target)
 
 
 async def _start_chroma(chroma: EmbeddedChroma) -> None:

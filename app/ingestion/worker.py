@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -185,14 +185,10 @@ class Worker:
             await asyncio.sleep(60)
 
 
-class _tolerance(contextlib.AbstractContextManager[None]):  # noqa: N801 -- reads as a statement
+@contextlib.contextmanager
+def _tolerance(what: str) -> Iterator[None]:
     """Chores go on after an error; the next round may do better."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if error is None or not isinstance(error, Exception):
-            return False
-        log.warning("%s: %s", self._what, error)
-        return True
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 -- whatever it was, the worker goes on
+        log.warning("%s: %s", what, error)

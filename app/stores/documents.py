@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 from app.errors import NotFound
@@ -26,7 +26,7 @@ State = Literal[
     "too_slow",
     "failed",
 ]
-STATES: tuple[State, ...] = State.__args__  # type: ignore[attr-defined]  # typing hides what get_args shows
+STATES: tuple[State, ...] = get_args(State)
 WORKING: tuple[State, ...] = ("queued", "parsing", "indexing")
 UNREADABLE: tuple[State, ...] = tuple(s for s in STATES if s not in (*WORKING, "ready"))
 
