@@ -22,7 +22,6 @@
           environment
           model
           modelEnvironment
-          rclone
           toolsEnvironment
           toolsWheelhouse
           wheelhouse

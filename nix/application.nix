@@ -28,6 +28,7 @@ stdenv.mkDerivation {
     echo "import site; site.addsitedir('${environment}/${python313.sitePackages}')" > $site/locked-packages.pth
     mkdir -p $out/share/knowledge-assistant
     ln -s ${model} $out/share/knowledge-assistant/model
+    ln -s ${environment}/bin/rclone $out/bin/rclone # serves S3 on hosts that keep objects
     cat > $out/bin/ka <<END
     #!$out/bin/python -I
     import os

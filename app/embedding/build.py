@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.embedding.manifest import FILES, FORMAT, MANIFEST, Manifest, read_manifest
+from app.embedding.manifest import FILES, FORMAT, MANIFEST, WORDS, Manifest, read_manifest
 from app.embedding.weights import WEIGHTS_SHA256, model_folder, read_tokenizer, read_weights
 from app.errors import AssistantError
 
@@ -66,12 +66,13 @@ def is_whole(folder: Path) -> bool:
 
 
 def _write_files(folder: Path, say: Say) -> None:
-    from app.embedding.graph import DIMENSION, MAX_TOKENS, build_graph  # onnx is needed only here
+    from app.embedding.graph import DIMENSION, MAX_TOKENS, build_graph, word_table  # onnx is needed only here
 
     source = model_folder()
     say(f"Reading the weights in {source}")
     weights = read_weights(source)
     (folder / "tokenizer.json").write_bytes(_plain_tokenizer(read_tokenizer(source)))
+    (folder / WORDS).write_bytes(word_table(weights).tobytes())
     for variant in ("fp32", "int8"):
         say(f"Writing {variant}.onnx")
         (folder / f"{variant}.onnx").write_bytes(build_graph(weights, variant).SerializeToString())

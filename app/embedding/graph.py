@@ -23,7 +23,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 
+from app.embedding.manifest import WORDS
 from app.embedding.weights import Weights
 
 Variant = Literal["fp32", "int8"]
@@ -63,7 +65,7 @@ def build_graph(weights: Weights, variant: Variant) -> ModelProto:
     """Return the model: `input_ids` int64 (texts, tokens) to `embedding` float32 (texts, 384).
 
     Each row of the output has length 1. All texts of one run must have the same number of tokens. The same
-    weights give the same bytes.
+    weights give the same bytes. The table of words is not inside, but in the file WORDS (`word_table`).
     """
     graph = _Graph(weights, variant)
     hidden = graph.embeddings()
@@ -72,6 +74,14 @@ def build_graph(weights: Weights, variant: Variant) -> ModelProto:
         hidden = graph.feed_forward(hidden, layer)
     graph.pooling(hidden)
     return graph.model()
+
+
+def word_table(weights: Weights) -> NDArray[np.float16]:
+    """Return the vectors of the vocabulary, (words, 384), as the file WORDS holds them.
+
+    Half precision halves the file and changes no text's vector beyond the fourth digit.
+    """
+    return np.ascontiguousarray(weights["embeddings.word_embeddings.weight"].astype(np.float16))
 
 
 class _Input(NamedTuple):
@@ -95,12 +105,8 @@ class _Graph:
     def embeddings(self) -> str:
         """Words, positions and the one segment there is."""
         prefix = "embeddings."
-        words = self._weights[prefix + "word_embeddings.weight"]
-        # half precision halves the file and changes no vector beyond the fourth digit
-        stored = words.astype(np.float16) if self._variant == "int8" else words
-        found = self._node("Gather", [self._constant(prefix + "words", stored), "input_ids"])
-        if self._variant == "int8":
-            found = self._node("Cast", [found], to=TensorProto.FLOAT)
+        found = self._node("Gather", [self._words(prefix + "words"), "input_ids"])
+        found = self._node("Cast", [found], to=TensorProto.FLOAT)
         segment = self._weights[prefix + "token_type_embeddings.weight"][0]
         positions = self._weights[prefix + "position_embeddings.weight"][:MAX_TOKENS] + segment
         zero = self._constant("zero", np.zeros(1, np.int64))
@@ -183,6 +189,14 @@ class _Graph:
             return product
         rows = self._constant(key + ".large", matrix[channels])
         return self._node("Add", [product, self._node("MatMul", [given.large, rows])])
+
+    def _words(self, name: str) -> str:
+        """The table that both variants share, in a file beside them."""
+        table = numpy_helper.from_array(word_table(self._weights), name)
+        set_external_data(table, WORDS, offset=0, length=len(table.raw_data))
+        table.ClearField("raw_data")
+        self._constants.append(table)
+        return name
 
     def _constant(self, name: str, value: NDArray[np.generic]) -> str:
         if all(known.name != name for known in self._constants):

@@ -8,9 +8,10 @@ from typing import TypedDict, cast
 
 from app.embedding.base import ModelUnusable
 
-FORMAT = 2  # raise it whenever the same weights give other files
+FORMAT = 3  # raise it whenever the same weights give other files
 MANIFEST = "manifest.json"
-FILES = ("fp32.onnx", "int8.onnx", "tokenizer.json")
+WORDS = "words.bin"  # what both variants have in common, named in their files
+FILES = ("fp32.onnx", "int8.onnx", WORDS, "tokenizer.json")
 
 
 class FileEntry(TypedDict):

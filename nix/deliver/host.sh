@@ -49,35 +49,36 @@ switch() {
     say "$new does not start on this host. What runs here is as it was."
     exit 1
   }
+  before=$(generation)
   nix-env --profile "$profile" --set "$new"
   restart && { say "Current: $new"; return; }
-  if [ -n "$old" ]; then
-    nix-env --profile "$profile" --set "$old"
-    restart || say "The release before does not start either."
-    say "$new did not come up; back to $old."
+  failed=$(generation)
+  if [ -n "$before" ]; then
+    go_back "$before" "$new did not come up; back to $old."
   else
+    rm "$profile"
     say "$new did not come up, and there is no release before it."
   fi
+  nix-env --profile "$profile" --delete-generations "$failed" 2> /dev/null
   exit 1
 }
 
 rollback() {
-  number=$(nix-env --profile "$profile" --list-generations | awk '/current/ {print last} {last = $1}')
-  [ -n "$number" ] || { say "There is no generation before the current one."; exit 1; }
-  switch_generation "$number"
+  here=$(generation)
+  target=$(generations | awk '/current/ {print last} {last = $1}')
+  [ -n "$target" ] || { say "There is no generation before the current one."; exit 1; }
+  nix-env --profile "$profile" --switch-generation "$target" 2> /dev/null
+  restart && { say "Current: $(current)"; return; }
+  go_back "$here" "Generation $target did not come up; back to generation $here."
+  exit 1
 }
 
-switch_generation() {
-  old=$(current)
+generations() { nix-env --profile "$profile" --list-generations; }
+generation() { generations | awk '/current/ {print $1}'; }
+go_back() { # number, what to say
   nix-env --profile "$profile" --switch-generation "$1" 2> /dev/null
-  if restart; then
-    say "Current: $(current)"
-  else
-    nix-env --profile "$profile" --set "$old"
-    restart || :
-    say "Generation $1 did not come up; back to $old."
-    exit 1
-  fi
+  restart || say "What ran before does not start either."
+  say "$2"
 }
 
 collect() {
@@ -89,7 +90,7 @@ verb=${1:-}
 [ $# -eq 0 ] || shift
 case $verb in
   receive | switch | rollback | current | collect) "$verb" "$@" ;;
-  list) nix-env --profile "$profile" --list-generations ;;
+  list) generations ;;
   verify) nix-store --verify --check-contents ;;
   *) say "usage: host.sh receive|switch|rollback|list|current|collect|verify"; exit 2 ;;
 esac < /dev/null # the script itself comes by standard input

@@ -85,6 +85,8 @@ let
     mkdir -p $out/lib
     cp -P ${seedLib}/*.so* $out/lib/
     chmod -R u+w $out/lib
+    # of the seed's other programs: strip, login, services
+    rm $out/lib/lib{bfd,opcodes,ctf,sframe,jansson,systemd,sepol,semanage,pam,db-5}*
     # glibc itself finds its parts as it is, and the loader must not be touched
     glibc='ld-linux|lib(c|m|pthread|dl|rt|resolv|nss_.*|util|anl|mvec|nsl|BrokenLocale|c_malloc.*|memusage|pcprofile|thread_db)[.]so'
     for f in $out/lib/*.so*; do
@@ -93,11 +95,15 @@ let
   '';
 
   # on the seed's own libraries: patchelf must not patch what it runs on
-  patchelf = runCommand "patchelf" { } ''
-    mkdir -p $out/bin
-    printf '#!${bash}\nexec ${seedLib}/ld-linux-x86-64.so.2 --library-path ${seedLib} ${seed}/usr/bin/patchelf "$@"\n' > $out/bin/patchelf
-    chmod +x $out/bin/patchelf
-  '';
+  patchelf = fromSeed "patchelf" "patchelf";
+  binutils-unwrapped = fromSeed "strip" "x86_64-linux-gnu-strip";
+  fromSeed =
+    name: program:
+    runCommand name { } ''
+      mkdir -p $out/bin
+      printf '#!${bash}\nexec ${seedLib}/ld-linux-x86-64.so.2 --library-path ${seedLib} ${seed}/usr/bin/${program} "$@"\n' > $out/bin/${name}
+      chmod +x $out/bin/${name}
+    '';
 
   autoPatchelfHook = runCommand "auto-patchelf-hook" { } ''
     mkdir -p $out/nix-support
@@ -169,6 +175,7 @@ in
 
   inherit
     autoPatchelfHook
+    binutils-unwrapped
     cacert
     mkShell
     python313

@@ -141,7 +141,7 @@ def test_a_missing_model_is_told_in_one_sentence_with_the_remedy(tmp_path: Path)
     assert "\n" not in told.value.sentence()
 
 
-@pytest.mark.parametrize("name", ["fp32.onnx", "int8.onnx", "tokenizer.json", "manifest.json"])
+@pytest.mark.parametrize("name", ["fp32.onnx", "int8.onnx", "words.bin", "tokenizer.json", "manifest.json"])
 def test_a_file_cut_off_is_noticed_when_loading(model_dir: Path, tmp_path: Path, name: str) -> None:
     folder = linked_copy(model_dir, tmp_path / "model", other=(name,))
     (folder / name).write_bytes((model_dir / name).read_bytes()[:-100])
