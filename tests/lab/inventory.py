@@ -1,0 +1,46 @@
+"""The lab as an Ansible inventory, of the same form as that of a cloud."""
+
+from __future__ import annotations
+
+import json
+
+from tests.lab.state import Place, Record
+
+
+def variables(where: Place, record: Record) -> dict[str, str]:
+    """What holds for all hosts."""
+    options = f"-F none -o UserKnownHostsFile={where.known_hosts}/%h -o GlobalKnownHostsFile=none"
+    found = {
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": str(where.key),
+        "ansible_ssh_common_args": f"{options} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "fleet_subnet": str(record.subnet),
+    }
+    if record.image.closure:
+        found["fleet_closure"] = record.image.closure
+    return found
+
+
+def groups(record: Record) -> dict[str, dict[str, dict[str, str]]]:
+    """Group, host, and the host's own variables: its address, and how its data disk is found."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for host in record.hosts.values():
+        own = {"ansible_host": record.address(host)}
+        if host.plan.disk:
+            own |= {"data_disk_device": host.plan.disk_device, "data_disk_label": host.plan.disk_label}
+        found.setdefault(host.plan.group, {})[host.name] = own
+    return found
+
+
+def yaml(where: Place, record: Record) -> str:
+    """The inventory as YAML; every value is a quoted string."""
+    lines = ["all:", "  vars:"]
+    lines += [f"    {key}: {json.dumps(value)}" for key, value in variables(where, record).items()]
+    lines.append("  children:")
+    for group, hosts in groups(record).items():
+        lines += [f"    {group}:", "      hosts:"]
+        for name, own in hosts.items():
+            lines.append(f"        {name}:")
+            lines += [f"          {key}: {json.dumps(value)}" for key, value in own.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,110 @@
+"""Reaching hosts by SSH. Host keys are made by the hosts themselves and pinned at the first contact, which goes over
+the lab's own bridge, where only its hosts are."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from tests.lab.errors import LabError
+from tests.lab.shell import try_run
+from tests.lab.state import Host, Place, Record
+
+_QUIET = ("-n", "-oBatchMode=yes")
+
+
+def options(where: Place, *, first_contact: bool = False) -> list[str]:
+    """Options of ssh that reach the hosts of this lab and regard nobody's own configuration."""
+    settings = {
+        "UserKnownHostsFile": f"{where.known_hosts}/%h",
+        "GlobalKnownHostsFile": "none",
+        "StrictHostKeyChecking": "accept-new" if first_contact else "yes",
+        "IdentitiesOnly": "yes",
+        "ConnectTimeout": "5",
+        "ServerAliveInterval": "5",
+        "LogLevel": "ERROR",
+    }
+    return ["-F", "none", "-i", str(where.key), *(f"-o{key}={value}" for key, value in settings.items())]
+
+
+def command(where: Place, record: Record, host: Host, *words: str, flags: tuple[str, ...] = ()) -> list[str]:
+    """The whole ssh command; without ``words`` it opens a session."""
+    return ["ssh", *options(where), *flags, f"root@{record.address(host)}", *words]
+
+
+def answers(address: str, patience: float = 0.3) -> bool:
+    """Whether an SSH server says hello at this address within ``patience`` seconds."""
+    with suppress(OSError), socket.create_connection((address, 22), timeout=patience) as link:
+        link.settimeout(patience + 1)
+        return link.recv(4) == b"SSH-"
+    return False
+
+
+def forget_key(where: Place, record: Record, host: Host) -> None:
+    """The next host at this address is a new one."""
+    (where.known_hosts / record.address(host)).unlink(missing_ok=True)
+
+
+def wait(
+    where: Place,
+    record: Record,
+    limits: dict[str, float],
+    alive: Callable[[str], bool],
+    arrived: Callable[[str], None] = lambda name: None,
+) -> None:
+    """Return when one can log in to each host.
+
+    Args:
+        where: the lab's place.
+        record: its record.
+        limits: seconds that each host, by name, may take.
+        alive: says whether a host's processes still run, so that nobody waits for the dead.
+        arrived: called with each host's name when it is there, from a thread of its own.
+
+    Raises:
+        LabError: a host ended by itself, or took too long.
+    """
+    begun = time.monotonic()
+
+    def one(name: str) -> str | None:
+        host = record.hosts[name]
+        while time.monotonic() - begun < limits[name]:
+            if answers(record.address(host)) and _login(where, record, host):
+                arrived(name)
+                return None
+            if not alive(name):
+                return f"{name} ended by itself"
+            time.sleep(0.1)
+        return f"{name} did not answer within {limits[name]:.0f} s"
+
+    with ThreadPoolExecutor(max_workers=len(limits) or 1) as pool:
+        failures = [failure for failure in pool.map(one, limits) if failure]
+    if failures:
+        raise LabError(f"{'; '.join(failures)}. See `tools/lab --name {where.name} logs --console HOST`.")
+
+
+def run_everywhere(
+    where: Place, record: Record, hosts: Iterable[Host], words: list[str], timeout: float
+) -> dict[str, subprocess.CompletedProcess[str]]:
+    """The same command on several hosts at once; results by name. It isn't interpreted by a shell here, but is there.
+
+    Raises:
+        LabError: a host took longer than ``timeout`` seconds.
+    """
+    chosen = list(hosts)
+    with ThreadPoolExecutor(max_workers=len(chosen) or 1) as pool:
+        results = pool.map(
+            lambda host: try_run(*command(where, record, host, *words, flags=_QUIET), timeout=timeout), chosen
+        )
+        return {host.name: result for host, result in zip(chosen, results, strict=True)}
+
+
+def _login(where: Place, record: Record, host: Host) -> bool:
+    words = ["ssh", *_QUIET, *options(where, first_contact=True), f"root@{record.address(host)}", "true"]
+    with suppress(LabError):
+        return try_run(*words, timeout=30).returncode == 0
+    return False
