@@ -33,6 +33,9 @@ in
 
   closure = runCommand "closure" { exportReferencesGraph = [ "graph" application ]; } ''
     ${development}/bin/python -B ${./closure.py} graph ${./closure.json} \
-      application=${application} environment=${environment} model=${model} | tee $out
+      application=${application} environment=${environment} model=${model} > report || failed=1
+    cat report
+    [ -z "''${failed-}" ]
+    cp report $out
   '';
 }

@@ -56,7 +56,8 @@
     "numpy/_core/include" = "for building extensions";
     "numpy/*/tests" = "tests";
     "numpy/f2py" = "compiles Fortran";
-    "pygments/lexers/!(__init__.py|_mapping.py|python.py|special.py)" = "colours for other languages than Python";
+    "pygments/lexers/!(__init__.py|_mapping.py|diff.py|python.py|special.py)" =
+      "colours for other languages";
     "*/tests" = "tests";
   };
   # Native code that comes with what only debuggers and linkers read.

@@ -48,6 +48,8 @@ CONF
   chmod 755 "$host/usr/local/bin/service"
 }
 
+# shellcheck source=build.sh
+. "$here/build.sh"
 export KA_SSH="ssh -F $work/ssh_config"
 on_host() { $KA_SSH debian "KA_RESTART='service restart $port' sh -s -- $*" < "$root/nix/deliver/host.sh"; }
 send() { NIX_REMOTE=$work/store "$root/nix/deliver/send.sh" debian "$1" "${2:-$cache}"; }
@@ -134,6 +136,17 @@ on_host collect
 kept=$(on_host list | wc -l)
 [ "$kept" = 5 ] || fail "$kept generations are kept"
 serves '"release":"0.1.0"'
+
+say "another Nix ($(chroot "$host" nix --version)) means the same derivations"
+mkdir -p "$host$work/one" "$host$work/seed"
+mount --bind -o ro "$work/one" "$host$work/one"
+mount --bind -o ro "$work/seed" "$host$work/seed"
+for what in environment model application; do
+  here_says=$(in_store store nix eval --raw "path:$work/one#$what.drvPath")
+  there_says=$(chroot "$host" env HOME=/root nix --store dummy:// eval --raw "path:$work/one#$what.drvPath")
+  [ "$here_says" = "$there_says" ] || fail "$what: $here_says here, $there_says there"
+  echo "    $here_says"
+done
 
 say "nothing has written into the store"
 on_host verify
