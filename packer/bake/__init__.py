@@ -1,0 +1,1 @@
+"""Bakes the machine image: base disk, Packer, manifest, budget. Standard library only."""

@@ -1,0 +1,5 @@
+"""The one error that people see."""
+
+
+class ImageError(Exception):
+    """One clear sentence on what went wrong and what to do next."""
