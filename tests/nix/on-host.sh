@@ -137,13 +137,14 @@ kept=$(on_host list | wc -l)
 [ "$kept" = 5 ] || fail "$kept generations are kept"
 serves '"release":"0.1.0"'
 
-say "another Nix ($(chroot "$host" nix --version)) means the same derivations"
+say "another Nix ($(chroot "$host" nix --version), here $(nix --version)) means the same derivations"
 mkdir -p "$host$work/one" "$host$work/seed"
 mount --bind -o ro "$work/one" "$host$work/one"
 mount --bind -o ro "$work/seed" "$host$work/seed"
 for what in environment model application; do
   here_says=$(in_store store nix eval --raw "path:$work/one#$what.drvPath")
-  there_says=$(chroot "$host" env HOME=/root nix --store dummy:// eval --raw "path:$work/one#$what.drvPath")
+  there_says=$(chroot "$host" env -i HOME=/root PATH=/usr/bin:/bin \
+    nix --store /var/tmp/store eval --raw "path:$work/one#$what.drvPath")
   [ "$here_says" = "$there_says" ] || fail "$what: $here_says here, $there_says there"
   echo "    $here_says"
 done

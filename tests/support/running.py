@@ -60,6 +60,10 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+# what makes a command this folder's
+OURS = ("PYTHONPATH", "KA_EMBEDDING__MODEL_DIR")
+
+
 def environment(model_dir: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a command needs: no UI, one thread for the model, and the settings given as variables."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "HOME", "TMPDIR") if name in os.environ}
@@ -227,13 +231,22 @@ def serving(
     data: Path,
     variables: Mapping[str, str],
     *,
-    program: Sequence[str] = ("-m", "app.cli"),
+    program: Sequence[str] = (),
     options: Sequence[str] = (),
     seconds: float = 90,
 ) -> Iterator[Service]:
-    """``ka serve`` on a data folder and a free port; stopped at the end, if it lives."""
+    """``ka serve`` on a data folder and a free port; stopped at the end, if it lives.
+
+    The variable KA_UNDER_TEST names another ``ka`` than this folder's: one that was packaged, with its model.
+    """
     port = free_port()
-    argv = [sys.executable, *program, "serve", "--data", str(data), "--port", str(port), *options]
+    packaged = os.environ.get("KA_UNDER_TEST") if not program else None
+    if packaged:
+        command = [packaged]
+        variables = {name: value for name, value in variables.items() if name not in OURS}
+    else:
+        command = [sys.executable, *(program or ("-m", "app.cli"))]
+    argv = [*command, "serve", "--data", str(data), "--port", str(port), *options]
     with running(argv, variables, data.with_suffix(".errors")) as main:
         service = Service(main, f"http://127.0.0.1:{port}", data)
         wait_until(
