@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+
 from ansible.plugins.action import ActionBase
 
 STORE = "/nix/store/"
-INCOMING = "/var/tmp/ka-incoming"  # noqa: S108 - made anew with rights 0700 by root before anything is put there
+INCOMING = "/var/tmp/ka-incoming"  # noqa: S108 -- made anew with rights 0700 by root before anything is put there
 
 
 class ActionModule(ActionBase):
     """Arguments: ``path`` (store path), ``cache`` (folder made by nix/deliver/publish.sh), ``host_script``.
 
-    The same as nix/deliver/send.sh, through whatever connection and user Ansible has. The host itself checks every
-    signature before anything enters its store; nothing is switched.
+    The same as nix/deliver/send.sh, through whatever connection and user Ansible has. The host itself checks
+    every signature before anything enters its store; nothing is switched.
     """
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -29,7 +30,7 @@ class ActionModule(ActionBase):
         path, cache = str(self._task.args["path"]), Path(self._task.args["cache"]).expanduser().resolve()
         infos = closure(path, cache)
         paths = " ".join(STORE + name for name in infos)
-        missing = self._on_host(f"nix-store --check-validity --print-invalid {paths}").split()
+        missing = self._missing(paths)
         result.update(changed=bool(missing), missing=missing, bytes=0)
         if not missing or self._task.check_mode:
             return result
@@ -39,9 +40,16 @@ class ActionModule(ActionBase):
             self._receive(path, Path(archive.name))
         return result
 
+    def _missing(self, paths: str) -> list[str]:
+        ask = f"nix-store --check-validity --print-invalid {paths}"
+        if self._task.check_mode:  # before Nix itself is there, all of it is missing
+            ask = f"if command -v nix-store > /dev/null; then {ask}; else echo {paths}; fi"
+        return self._on_host(ask).split()
+
     def _receive(self, path: str, archive: Path) -> None:
         self._make_tmp_path()
-        remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "release.tar")
+        shell = self._connection._shell  # noqa: SLF001 -- Ansible's own plugins have no other way either
+        remote = shell.join_path(shell.tmpdir, "release.tar")
         self._transfer_file(str(archive), remote)
         script = Path(self._task.args["host_script"]).read_text(encoding="utf-8")
         self._on_host(
@@ -67,7 +75,7 @@ def closure(path: str, cache: Path) -> dict[str, dict[str, str]]:
             continue
         info = cache / f"{name.split('-', 1)[0]}.narinfo"
         if not info.is_file():
-            raise AnsibleActionFail(f"{name} is not in the cache {cache}: publish it first (nix/deliver/publish.sh).")
+            raise AnsibleActionFail(f"{name} is not in {cache}: publish it first (nix/deliver/publish.sh).")
         found[name] = dict(_fields(info))
         todo += found[name].get("References", "").split()
     return found

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
+
+from ansible.plugins.action import ActionBase
 
 EXECUTABLE = stat.S_IXUSR
 

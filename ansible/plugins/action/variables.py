@@ -1,4 +1,4 @@
-"""Hold every variable that somebody has set against the argument specs of all roles, before anything is touched."""
+"""Hold every variable that somebody has set against the argument specs of all roles, before all else."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible.plugins.action import ActionBase
 
 # Ansible's own names that do not begin with ansible_
-OWN = frozenset(
-    """environment group_names groups hostvars inventory_dir inventory_file inventory_hostname
-    inventory_hostname_short omit play_hosts playbook_dir role_name role_names role_path role_uuid vars
-    discovered_interpreter_python""".split()
-)
+OWN = {"environment", "group_names", "groups", "hostvars", "omit", "vars", "discovered_interpreter_python"}
+OWN |= {"inventory_dir", "inventory_file", "inventory_hostname", "inventory_hostname_short"}
+OWN |= {"play_hosts", "playbook_dir", "role_name", "role_names", "role_path", "role_uuid"}
 
 
 class ActionModule(ActionBase):
     """Arguments: ``also`` (names that belong to no role), ``roles`` (those whose values are checked as well).
 
-    ``roles/*/meta/argument_specs.yml`` names what can be set; ``roles/renamed.yml`` what a name is called today.
+    ``roles/*/meta/argument_specs.yml`` says what can be set, ``roles/renamed.yml`` what is called what today.
     """
 
     _requires_connection = False

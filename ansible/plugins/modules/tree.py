@@ -17,11 +17,11 @@ DOCUMENTATION = """
 module: tree
 short_description: Write many small files, links and folders in one step
 description:
-  - The controller renders a folder of templates (action plugin of the same name); this compares it with the host
-    and replaces what differs, each file by renaming a finished one.
+  - The controller renders a folder of templates (action plugin of the same name); this compares it with the
+    host and replaces what differs, each file by renaming a finished one.
 options:
   files: {type: dict, default: {}, description: "What the action plugin adds: content and mode by path."}
-  owners: {type: dict, default: {}, description: "By path (of a file or folder) a mapping of owner, group and mode."}
+  owners: {type: dict, default: {}, description: "By path of a file or folder: owner, group, mode."}
   directories: {type: list, elements: str, default: [], description: Folders to make.}
   links: {type: dict, default: {}, description: Symbolic links and what they point to.}
   absent: {type: list, elements: str, default: [], description: Files that must not be there.}
@@ -66,7 +66,7 @@ class Tree:
 
     def directory(self, path: str) -> None:
         """One folder; its parents get the usual rights."""
-        if not os.path.isdir(path):
+        if not Path(path).is_dir():
             self._note(path, "", "folder\n")
             if not self.check:
                 Path(path).mkdir(parents=True)
@@ -74,23 +74,24 @@ class Tree:
 
     def link(self, path: str, target: str) -> None:
         """One symbolic link, which replaces a file but never a folder."""
-        before = os.readlink(path) if os.path.islink(path) else ""
+        place = Path(path)
+        before = os.readlink(path) if place.is_symlink() else ""  # noqa: PTH115 -- the text as it stands there
         if before == target:
             return
         self._note(path, before and before + "\n", target + "\n")
         if not self.check:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            new = f"{path}.new"
-            Path(new).unlink(missing_ok=True)
-            os.symlink(target, new)
-            os.rename(new, path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            new = place.with_name(f"{place.name}.new")
+            new.unlink(missing_ok=True)
+            new.symlink_to(target)
+            new.replace(place)
 
     def absent(self, path: str) -> None:
         """No such file."""
         if os.path.lexists(path):
             self._note(path, _text(path) or "", "")
             if not self.check:
-                os.unlink(path)
+                Path(path).unlink()
 
     def _note(self, path: str, before: str, after: str) -> None:
         if path not in self.changed:
@@ -98,22 +99,22 @@ class Tree:
         self.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
 
     def _replace(self, path: str, content: str, mode: str) -> None:
-        """Write beside it with the final rights, then rename: nobody sees half a file or a readable secret."""
-        handle, name = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".tree-")
+        """Written beside it with the final rights, then renamed: nobody sees half a file, or a secret."""
+        handle, name = tempfile.mkstemp(dir=Path(path).parent, prefix=".tree-")
         with os.fdopen(handle, "w", encoding="utf-8") as new:
             new.write(content)
             new.flush()
             os.fsync(new.fileno())
         wanted = self.owners.get(path, {})
         os.chown(name, *_ids(wanted))
-        os.chmod(name, int(wanted.get("mode", mode), 8))
-        os.rename(name, path)
+        Path(name).chmod(int(wanted.get("mode", mode), 8))
+        Path(name).replace(path)
 
     def _attributes(self, path: str, default: str) -> None:
         if not os.path.lexists(path):  # check mode
             return
         wanted = self.owners.get(path, {})
-        now = os.stat(path)
+        now = Path(path).stat()
         mode = int(wanted.get("mode", default), 8)
         uid, gid = _ids(wanted)
         if (stat.S_IMODE(now.st_mode), now.st_uid, now.st_gid) == (mode, uid, gid):
@@ -123,12 +124,12 @@ class Tree:
             self._note(path, was, f"{uid}:{gid} {mode:04o}\n")
         if not self.check:
             os.chown(path, uid, gid)
-            os.chmod(path, mode)
+            Path(path).chmod(mode)
 
 
 def _text(path: str) -> str | None:
     """What is there, or None; a link counts as nothing, it gets replaced."""
-    if os.path.islink(path) or not os.path.isfile(path):
+    if Path(path).is_symlink() or not Path(path).is_file():
         return None
     return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
 
