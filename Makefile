@@ -38,7 +38,7 @@ test-browser: setup-dev ## Only the tests in a real browser
 	@tools/chromium.sh
 	$(PYTEST) tests/browser
 
-nix-test: ## Unfinished: build the closure, run, switch and break it on a bare Debian 13 root
+nix-test: ## Build the closure, then run, switch, break and mend it on a bare Debian 13 root (root)
 	@tests/nix/run.sh
 
 lint: setup-dev ## Style and types

@@ -22,6 +22,7 @@
           environment
           model
           modelEnvironment
+          serve
           toolsEnvironment
           toolsWheelhouse
           wheelhouse

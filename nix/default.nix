@@ -105,6 +105,7 @@ let
   # What is deployed, and the tools and the model's builder beside it.
   development = import ./development.nix {
     inherit (pkgs) runCommand python313;
+    inherit model;
     environments = [
       environment
       modelEnvironment

@@ -10,6 +10,13 @@ in_store() { # which, command...
   NIX_REMOTE=$work/$store "$@"
 }
 
+# a command that sees the store where it belongs, and cannot write into it
+with_store() {
+  mkdir -p /nix
+  unshare --mount --propagation private sh -c \
+    'mount --bind "$0" /nix && mount -o remount,bind,ro /nix && exec "$@"' "$work/store/nix" "$@"
+}
+
 # the files of this tree as a git repository of its own, so that a release has a commit
 make_source() { # name, release
   local folder=$work/$1

@@ -53,6 +53,8 @@ CONF
 export KA_SSH="ssh -F $work/ssh_config"
 on_host() { $KA_SSH debian "KA_RESTART='service restart $port' sh -s -- $*" < "$root/nix/deliver/host.sh"; }
 send() { NIX_REMOTE=$work/store "$root/nix/deliver/send.sh" debian "$1" "${2:-$cache}"; }
+inside() { chroot "$host" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+profile() { inside nix-env --profile /nix/var/nix/profiles/ka "$@"; }
 ka() { chroot --userspec=1000:1000 "$host" env -i HOME=/home/ka PATH=/usr/bin:/bin /nix/var/nix/profiles/ka/bin/ka "$@"; }
 serves() { # release
   local answer
@@ -114,9 +116,9 @@ say "back, and the switch itself"
 on_host rollback
 serves '"release":"0.1.0"'
 begun=$(date +%s%N)
-chroot "$host" nix-env --profile /nix/var/nix/profiles/ka --set "$two"
+profile --set "$two"
 say "the profile alone: $(milliseconds "$begun") ms"
-chroot "$host" nix-env --profile /nix/var/nix/profiles/ka --set "$one"
+profile --set "$one"
 
 say "a disk that fills up while a release arrives"
 out=$(send "$three" 2>&1) && fail "a release larger than the disk was taken"
@@ -125,30 +127,29 @@ echo "$out" | grep -m 1 -i "no space"
 serves '"release":"0.1.0"'
 
 say "a release that does not start"
-chroot "$host" touch /run/broken
+inside touch /run/broken
 out=$(on_host switch "$two" 2>&1) && fail "a release that does not start was kept"
 case $out in *"back to $one"*) ;; *) fail "$out" ;; esac
 serves '"release":"0.1.0"'
 
 say "generations are kept, five of them"
-for path in "$two" "$one" "$two" "$one"; do chroot "$host" nix-env --profile /nix/var/nix/profiles/ka --set "$path"; done
+for path in "$two" "$one" "$two" "$one"; do profile --set "$path"; done
 on_host collect
 kept=$(on_host list | wc -l)
 [ "$kept" = 5 ] || fail "$kept generations are kept"
 serves '"release":"0.1.0"'
 
-say "another Nix ($(chroot "$host" nix --version), here $(nix --version)) means the same derivations"
+say "another Nix ($(inside nix --version), here $(nix --version)) means the same derivations"
 mkdir -p "$host$work/one" "$host$work/seed"
 mount --bind -o ro "$work/one" "$host$work/one"
 mount --bind -o ro "$work/seed" "$host$work/seed"
 for what in environment model application; do
   here_says=$(in_store store nix eval --raw "path:$work/one#$what.drvPath")
-  there_says=$(chroot "$host" env -i HOME=/root PATH=/usr/bin:/bin \
-    nix --store /var/tmp/store eval --raw "path:$work/one#$what.drvPath")
+  there_says=$(inside nix --store /var/tmp/store eval --raw "path:$work/one#$what.drvPath")
   [ "$here_says" = "$there_says" ] || fail "$what: $here_says here, $there_says there"
   echo "    $here_says"
 done
 
 say "nothing has written into the store"
 on_host verify
-chroot "$host" service stop "$port"
+inside service stop "$port"
