@@ -35,9 +35,12 @@ def in_use() -> list[IPv4Network]:
         for address in link.get("addr_info", [])
         if "local" in address
     ]
-    for route in json.loads(output("ip", "-j", "-4", "route", "show", "table", "all") or "[]"):
-        if route.get("dst", "default") != "default" and route.get("type", "unicast") == "unicast":
-            found.append(IPv4Network(route["dst"], strict=False))
+    routes = json.loads(output("ip", "-j", "-4", "route", "show", "table", "all") or "[]")
+    found += [
+        IPv4Network(route["dst"], strict=False)
+        for route in routes
+        if route.get("dst", "default") != "default" and route.get("type", "unicast") == "unicast"
+    ]
     return found
 
 

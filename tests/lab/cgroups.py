@@ -1,7 +1,7 @@
-"""One cgroup per host, in each hierarchy that matters: to limit it, to find its processes, to end or stop them all.
+"""One cgroup per host, in each hierarchy that matters: to limit it, to find, end or stop its processes.
 
-Works where only cgroup v2 is mounted and where v2 is a hierarchy without controllers beside those of v1. Without a
-cgroup of its own, every systemd-nspawn on a machine that has no systemd shares one, and the hosts see each other.
+Works where only cgroup v2 is mounted and where v2 is a hierarchy without controllers beside those of v1.
+Without cgroups of their own, all nspawns on a machine that has no systemd share one and see each other.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def hierarchies() -> Hierarchies:
 
 
 def can_kill(unified: Path) -> bool:
-    """Whether groups of this hierarchy can be killed as a whole; the root group never can, so its children tell."""
+    """Whether groups of this hierarchy can be killed whole; the root group can't, so its children tell."""
     if any(unified.glob("*/cgroup.kill")):
         return True
     probe = unified / PARENT
@@ -65,7 +65,7 @@ def make(ident: str, host: str, memory: int | None) -> list[Path]:
     """Make the cgroup of a host and limit it to ``memory`` MiB, if given; nothing happens if it is there.
 
     Returns:
-        The `cgroup.procs` that its runner has to enter; the first is that of the machine itself, for nspawn or QEMU.
+        The `cgroup.procs` that its runner has to enter; the first is for the machine itself, nspawn or QEMU.
     """
     found = hierarchies()
     group = _path(found.unified, ident, host)

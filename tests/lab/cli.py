@@ -22,7 +22,7 @@ build/image/knowledge-assistant.raw (or KA_LAB_IMAGE, or --image). See docs/how-
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code: 0 done, 1 it didn't work, 2 it was asked for wrongly, 130 interrupted."""
+    """Run one verb; returns the exit code: 0 done, 1 it didn't work, 2 asked for wrongly, 130 interrupted."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:

@@ -114,7 +114,7 @@ def down(where: Place, *, wipe: bool = False, grace: float = _GRACE, say: Say = 
 
 
 def sweep(where: Place, say: Say = lambda text: None) -> None:
-    """End and remove everything that carries this lab's mark, found by looking at the machine; data disks stay.
+    """End and remove everything with this lab's mark, found by looking at the machine; data disks stay.
 
     Each step is tried even if one before it failed.
 

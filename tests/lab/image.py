@@ -16,7 +16,7 @@ DEFAULT = REPOSITORY / "build" / "image" / "knowledge-assistant.raw"
 
 @dataclass(frozen=True)
 class Image:
-    """A raw disk, where its root partition lies (bytes), and the closure that its manifest names, if there is one."""
+    """A raw disk, where its root partition lies (bytes), and the closure that its manifest names, if any."""
 
     path: Path
     offset: int

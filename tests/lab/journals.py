@@ -23,10 +23,9 @@ def journal(where: Place, record: Record, host: Host, words: Sequence[str] = ())
         LabError: it has none yet, or it can't be read.
     """
     command = ["journalctl", "--no-pager", "--quiet", *words]
-    if host.backend == "qemu" and machine.running(where, host) and not machine.frozen(where, host):
-        if remote.answers(record.address(host)):
-            found = remote.run_everywhere(where, record, [host], command, timeout=60)[host.name]
-            return found.stdout + found.stderr
+    if host.backend == "qemu" and machine.running(where, host) and remote.answers(record.address(host)):
+        found = remote.run_everywhere(where, record, [host], command, timeout=60)[host.name]
+        return found.stdout + found.stderr
     with _roots(where, host) as roots:
         files = [
             str(file) for root in roots for place in _PLACES for file in (root / place).glob("*/*.journal")
@@ -45,7 +44,8 @@ def console(where: Place, host: Host) -> str:
 
 
 def collect(where: Place, record: Record, target: Path) -> list[Path]:
-    """Write journal and console of every host into ``target``; what can't be had is said in the file in its place."""
+    """Write journal and console of every host into ``target``; what
+    can't be had is said in the file in its place."""
     target.mkdir(parents=True, exist_ok=True)
     written = []
     for host in record.hosts.values():
@@ -86,7 +86,7 @@ def _roots(where: Place, host: Host) -> Iterator[list[Path]]:
 
 
 def save_failure(where: Place, record: Record, folder: Path) -> Path:
-    """Keep what the hosts of a lab that could not be brought up have told; the newest attempt replaces the last."""
+    """Keep what the hosts of a lab that could not be brought up have told, in place of the last attempt's."""
     target = folder / f"{where.name}-up"
     shutil.rmtree(target, ignore_errors=True)
     collect(where, record, target)

@@ -80,7 +80,7 @@ class Lab:
             self._cut_power(hosts)
 
     def replace(self, *names: str) -> None:
-        """Throw hosts away, whatever state they are in, and put new ones with the old data disks in their place."""
+        """Throw hosts away, in whatever state, and put new ones with their data disks in their place."""
         with self._changing("replace", names) as (record, hosts):
             for host in hosts:
                 if machine.running(self.place, host) and not machine.frozen(self.place, host):
@@ -93,7 +93,7 @@ class Lab:
         self.wait(*names)
 
     def cut(self, *names: str) -> None:
-        """Pull the network cables of hosts. They run on, unreachable, until they are healed or started again."""
+        """Pull the network cables of hosts. They run on, unreachable, until healed or started again."""
         with self._changing("cut", names) as (record, hosts):
             self._need_on(hosts)
             for host in hosts:
@@ -110,8 +110,10 @@ class Lab:
             self._note(record, hosts, cut=False)
 
     def freeze(self, *names: str) -> None:
-        """Let hosts stand still, like a paused machine: no process runs and no packet is answered, none is lost
-        inside. The kernel's own part of a container's network would answer still, so its cable is out meanwhile."""
+        """Let hosts stand still, like a paused machine: no process runs and no packet is answered.
+
+        The kernel would still answer in a container's place, so its cable is out meanwhile.
+        """
         with self._changing("freeze", names) as (_, hosts):
             self._need_on(hosts)
             for host in hosts:
@@ -168,7 +170,7 @@ class Lab:
         return inventory.yaml(self.place, self.record())
 
     def status(self) -> dict[str, Any]:
-        """The lab and each host: state (on, off, frozen), network (plugged, cut), whether SSH answers, bytes used."""
+        """The lab and each host: state (on, off, frozen), network (plugged, unplugged), memory, and so on."""
         record = self.record()
         with ThreadPoolExecutor(max_workers=len(record.hosts) or 1) as pool:
             hosts = list(pool.map(lambda host: self._status(record, host), record.hosts.values()))

@@ -51,7 +51,7 @@ def port(where: Place, host: Host) -> str:
 
 
 def switch_on(where: Place, record: Record, host: Host) -> None:
-    """Start a host that is off and return at once; it comes up connected. To be called with the lab's lock held.
+    """Start a host that is off and return at once; it comes up connected. Needs the lab's lock to be held.
 
     Raises:
         LabError: a part of it can't be made.

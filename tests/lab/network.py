@@ -1,4 +1,4 @@
-"""The lab's network: a bridge of its own with no way out, and one port per host that can be pulled and put back."""
+"""The lab's network: a bridge with no way out, and one port per host that can be pulled and put back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def port(ident: str, backend: str, octet: int) -> str:
 
 
 def machine(ident: str, octet: int) -> str:
-    """Name of a host among everything that runs on this machine; with "vb-" before it at most 15 characters."""
+    """Name of a host among all that runs on this machine; with "vb-" before it at most 15 characters."""
     return f"{ident}-{octet}"
 
 

@@ -70,7 +70,7 @@ def _disk(where: Place, host: Host) -> list[str]:
         return []
     file = where.disk(host.name)
     device = storage.attach(file)
-    # Under its own name too, or blkid, mount and findmnt in there would not recognise the device by its number.
+    # Under its own name too, or blkid and mount in there would not find the device by its number.
     names = [host.plan.disk_device, device]
     if label := storage.contents(file).get("LABEL"):
         names.append(f"/dev/disk/by-label/{label}")  # what udev would do, if there were one in a container

@@ -1,5 +1,7 @@
-"""Reaching hosts by SSH. Host keys are made by the hosts themselves and pinned at the first contact, which goes over
-the lab's own bridge, where only its hosts are."""
+"""Reaching hosts by SSH. Host keys are made by the hosts themselves and pinned at the first contact.
+
+That contact goes over the lab's own bridge, where only its hosts are.
+"""
 
 from __future__ import annotations
 
@@ -70,27 +72,30 @@ def wait(
     """
     begun = time.monotonic()
 
-    def one(name: str) -> str | None:
+    failures: list[str] = []
+
+    def one(name: str) -> None:
         host = record.hosts[name]
-        while time.monotonic() - begun < limits[name]:
+        while not failures:
             if answers(record.address(host)) and _login(where, record, host):
                 arrived(name)
-                return None
+                return
             if not alive(name):
-                return f"{name} ended by itself"
+                failures.append(f"{name} ended by itself")
+            elif time.monotonic() - begun > limits[name]:
+                failures.append(f"{name} did not answer within {limits[name]:.0f} s")
             time.sleep(0.1)
-        return f"{name} did not answer within {limits[name]:.0f} s"
 
     with ThreadPoolExecutor(max_workers=len(limits) or 1) as pool:
-        failures = [failure for failure in pool.map(one, limits) if failure]
+        list(pool.map(one, limits))
     if failures:
-        raise LabError(f"{'; '.join(failures)}. See `tools/lab --name {where.name} logs --console HOST`.")
+        raise LabError(f"The lab waited for its hosts, but {'; '.join(failures)}.")
 
 
 def run_everywhere(
     where: Place, record: Record, hosts: Iterable[Host], words: list[str], timeout: float
 ) -> dict[str, subprocess.CompletedProcess[str]]:
-    """The same command on several hosts at once; results by name. It isn't interpreted by a shell here, but is there.
+    """The same command on several hosts at once; results by name. The shells there interpret it.
 
     Raises:
         LabError: a host took longer than ``timeout`` seconds.

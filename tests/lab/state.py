@@ -1,7 +1,7 @@
 """What is known of a lab, on disk before anything of it exists, and the lock that keeps two commands apart.
 
-Names of everything that a lab makes follow from its folder alone (see `Place.ident`), so `lab down` finds it all
-even when the record is lost.
+Names of everything that a lab makes follow from its folder alone (see `Place.ident`), so `lab down` finds it
+all even when the record is lost.
 """
 
 from __future__ import annotations
@@ -166,7 +166,9 @@ def load(where: Place) -> Record | None:
 
 
 def _damaged(where: Place) -> str:
-    return f"The lab's record {where.record} can't be read: `tools/lab --name {where.name} down` clears the lab away."
+    return (
+        f"The record {where.record} can't be read: `tools/lab --name {where.name} down` clears the lab away."
+    )
 
 
 @contextmanager
@@ -176,9 +178,9 @@ def locked(where: Place, verb: str, patience: float = 60) -> Iterator[None]:
     Raises:
         LabError: somebody else kept it for ``patience`` seconds.
     """
-    with _lock(LOCKS / f"{where.ident}.lock", verb, patience, f"lab '{where.name}'") as descriptor:
-        with shell.holding(descriptor):
-            yield
+    path = LOCKS / f"{where.ident}.lock"
+    with _lock(path, verb, patience, f"lab '{where.name}'") as descriptor, shell.holding(descriptor):
+        yield
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What hosts are made of: the image, mounted once and read only, an overlay on it per host, and data disks."""
+"""What hosts are made of: the image, mounted once, read only; an overlay on it per host; data disks."""
 
 from __future__ import annotations
 

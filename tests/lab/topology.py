@@ -11,7 +11,7 @@ from tests.lab.errors import Unusable
 
 @dataclass(frozen=True)
 class HostPlan:
-    """One host. ``octet``: last octet of its address. ``memory``: MiB. ``disk``: GiB of data disk, 0 for none."""
+    """One host. ``octet``: last of its address. ``memory``: MiB. ``disk``: GiB of data disk, 0 for none."""
 
     name: str
     group: str
