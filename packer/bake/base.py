@@ -1,4 +1,4 @@
-"""The base disk: a Debian 13 that boots by BIOS and UEFI and can be reached, as Debian's own cloud images do."""
+"""The base disk: a Debian 13 that boots by BIOS and UEFI and can be reached, as Debian's cloud images do."""
 
 import calendar
 import hashlib
@@ -8,15 +8,26 @@ import time
 from pathlib import Path
 
 from packer.bake import disk, grub, sources
-from packer.bake.errors import ImageError
-from packer.bake.run import ROOT, Progress, program
+from packer.bake.run import ROOT, Progress, output, program
 
 PACKAGES = ROOT / "packer/base/packages.txt"
 PARTS = ("base.py", "disk.py", "grub.py")
 FSTAB = "LABEL=KA-ESP /boot/efi vfat umask=0077,noauto,nofail,x-systemd.automount 0 0\n"
 # What belongs to one machine, or to the machine that built it.
-FORGET = ["etc/hostname", "etc/hosts", "etc/apt/sources.list", "var/lib/dbus/machine-id", "etc/ssh/ssh_host_*"]
-FORGET += ["var/lib/apt/lists/*", "var/cache/apt/*", "var/cache/ldconfig/aux-cache", "var/lib/systemd/random-seed"]
+FORGET = [
+    "etc/hostname",
+    "etc/hosts",
+    "etc/apt/sources.list",
+    "etc/apt/sources.list.d/*",
+    "var/lib/dbus/machine-id",
+    "etc/ssh/ssh_host_*",
+]
+FORGET += [
+    "var/lib/apt/lists/*",
+    "var/cache/apt/*",
+    "var/cache/ldconfig/aux-cache",
+    "var/lib/systemd/random-seed",
+]
 FORGET += ["var/log/*.log", "var/log/apt", "var/log/unattended-upgrades", "var/log/journal"]
 
 
@@ -44,15 +55,17 @@ def make(
     """Make the base disk. `mirror` is the build mirror's address; nothing of it stays in the disk."""
     root = work / "root"
     shutil.rmtree(root, ignore_errors=True)
-    listing = work / "sources.list"
-    listing.write_text(sources.lines(archives, mirror))
+    command = [program("mmdebstrap"), "--mode=root", "--variant=apt", "--format=directory"]
+    command.append("--dpkgopt=force-unsafe-io")
+    listing = work / "build.sources"
+    listing.write_text(sources.stanzas(sources.through(archives, mirror)))
     since = epoch(date)
     env = {**os.environ, "SOURCE_DATE_EPOCH": str(since), "TMPDIR": str(work), "LC_ALL": "C.UTF-8"}
-    with progress.step("base-packages", f"base: Debian 13 of {date} ({len(packages())} packages and what they need)"):
+    with progress.step(
+        "base-packages", f"base: Debian 13 of {date} ({len(packages())} packages and what they need)"
+    ):
         progress.call(
-            [program("mmdebstrap"), "--mode=root", "--variant=apt", "--format=directory"]
-            + ["--dpkgopt=force-unsafe-io", f"--include={','.join(packages())}"]
-            + [sources.RELEASE, str(root), str(listing)],
+            [*command, f"--include={','.join(packages())}", sources.RELEASE, str(root), str(listing)],
             env=env,
         )
     with progress.step("base-disk", "base: disk with GRUB for BIOS and UEFI"):
@@ -77,18 +90,14 @@ def _settle(root: Path, archives: list[sources.Archive]) -> None:
     (root / "etc/apt/sources.list.d/debian.sources").write_text(sources.stanzas(archives))
     conf = root / "etc/dpkg/dpkg.cfg.d/99mmdebstrap"
     conf.unlink(missing_ok=True)  # unsafe-io was for building
-    wants = root / "etc/systemd/system/multi-user.target.wants"
-    if not (root / "usr/lib/systemd/system/systemd-networkd.service").exists():
-        raise ImageError("The base has no systemd-networkd: is this Debian 13's archive?")
-    for unit, folder in (("systemd-networkd.service", wants),):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / unit).symlink_to(f"/usr/lib/systemd/system/{unit}")
+    # networkd with all that goes with it, among it what reads network settings from credentials
+    output(["chroot", str(root), "systemctl", "--quiet", "enable", "systemd-networkd.service"])
 
 
 def _clamp(root: Path, since: int) -> None:
     for folder, folders, files in os.walk(root, topdown=False):
         for name in [*folders, *files]:
             path = os.path.join(folder, name)  # noqa: PTH118 -- 40,000 times
-            if os.lstat(path).st_mtime > since:  # noqa: PTH116
+            if os.lstat(path).st_mtime > since:
                 os.utime(path, (since, since), follow_symlinks=False)
     os.utime(root, (since, since))

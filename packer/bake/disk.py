@@ -53,10 +53,10 @@ def create(disk: Path, root: Path, epoch: int, progress: Progress) -> None:
     if ended.returncode != 0:
         raise ImageError(f"The partition table could not be written: {ended.stderr.strip()}")
     # Features that GRUB does not read are left out.
+    command = [program("mke2fs"), "-q", "-t", "ext4", "-L", LABEL, "-U", ROOT_ID, "-m", "1"]
+    command += ["-O", "^metadata_csum_seed,^orphan_file", "-E", f"offset={ROOT_AT},hash_seed={HASH_SEED}"]
     progress.call(
-        [program("mke2fs"), "-q", "-t", "ext4", "-L", LABEL, "-U", ROOT_ID, "-m", "1"]
-        + ["-O", "^metadata_csum_seed,^orphan_file", "-E", f"offset={ROOT_AT},hash_seed={HASH_SEED}"]
-        + ["-d", str(root), str(disk), f"{ROOT_SIZE // 1024}k"],
+        [*command, "-d", str(root), str(disk), f"{ROOT_SIZE // 1024}k"],
         env={**os.environ, "E2FSPROGS_FAKE_TIME": str(epoch), "SOURCE_DATE_EPOCH": str(epoch)},
     )
 
@@ -71,7 +71,10 @@ def write_at(disk: Path, offset: int, data: bytes) -> None:
 def usage(disk: Path) -> Use:
     """What is used, by the filesystem's own count of free blocks."""
     text = output([program("dumpe2fs"), "-h", _root(disk)])
-    numbers = {name: int(value) for name, value in re.findall(r"^(Block count|Free blocks|Block size): +(\d+)$", text, re.M)}
+    numbers = {
+        name: int(value)
+        for name, value in re.findall(r"^(Block count|Free blocks|Block size): +(\d+)$", text, re.MULTILINE)
+    }
     used = (numbers["Block count"] - numbers["Free blocks"]) * numbers["Block size"]
     return Use(root=used, file=disk.stat().st_blocks * 512)
 
@@ -82,7 +85,10 @@ def _root(disk: Path) -> str:
 
 def _debugfs(disk: Path, request: str) -> tuple[str, str]:
     ended = subprocess.run(
-        [program("debugfs"), "-R", request, _root(disk)], capture_output=True, check=False, stdin=subprocess.DEVNULL
+        [program("debugfs"), "-R", request, _root(disk)],
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     said = "\n".join(ended.stderr.decode().splitlines()[1:])  # the first line names the version
     return ended.stdout.decode(errors="surrogateescape"), said

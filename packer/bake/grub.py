@@ -1,8 +1,9 @@
 """GRUB for BIOS and UEFI, written into the disk's file: no loop device, no running system.
 
-BIOS: what grub-bios-setup does for a disk with a BIOS boot partition (grub-2.12, util/setup.c): boot.img into the
-first sector with the place of core.img in it, core.img into the partition, its first sector with the place of the
-rest. UEFI: Debian's signed shim and GRUB under the removable path, since no machine has boot entries for it yet.
+BIOS: what grub-bios-setup does for a disk with a BIOS boot partition (grub-2.12, util/setup.c): boot.img
+into the first sector with the place of core.img in it, core.img into the partition, its first sector with the
+place of the rest. UEFI: Debian's signed shim and GRUB under the removable path, since no machine has entries
+for it yet.
 """
 
 import os
@@ -15,11 +16,22 @@ from packer.bake import disk
 from packer.bake.errors import ImageError
 from packer.bake.run import Progress, program
 
-MODULES = ["biosdisk", "part_gpt", "ext2", "search", "search_label", "configfile", "normal", "linux", "serial", "terminal"]
+MODULES = [
+    "biosdisk",
+    "part_gpt",
+    "ext2",
+    "search",
+    "search_label",
+    "configfile",
+    "normal",
+    "linux",
+    "serial",
+    "terminal",
+]
 FIND = f"search.fs_label {disk.LABEL} root\nset prefix=($root)/boot/grub\n"
 KERNEL = "console=tty0 console=ttyS0,115200 earlyprintk=ttyS0,115200 consoleblank=0 rw"
-# The first menu. A new kernel makes Debian's own (update-grub) take its place, on a machine where that can look
-# at real devices; here it would find those of the machine that builds.
+# The first menu. A new kernel makes Debian's own (update-grub) take its place, on a machine where that can
+# look at real devices; here it would find those of the machine that builds.
 MENU = f"""serial --speed=115200
 terminal_input console serial
 terminal_output console serial
@@ -49,11 +61,21 @@ def prepare(root: Path) -> bytes:
     (grub / "grub.cfg").write_text(MENU)
     (root / "etc/default/grub.d").mkdir(exist_ok=True)
     (root / "etc/default/grub.d/50-image.cfg").write_text(SETTINGS)
-    early, core = root / "tmp/early.cfg", root / "tmp/core.img"
+    early, core = root / "boot/early.cfg", root / "boot/core.img"
     early.write_text(FIND)
-    command = ["chroot", str(root), "grub-mkimage", "-O", "i386-pc", "-p", "/boot/grub", "-c", "/tmp/early.cfg"]
+    command = [
+        "chroot",
+        str(root),
+        "grub-mkimage",
+        "-O",
+        "i386-pc",
+        "-p",
+        "/boot/grub",
+        "-c",
+        "/boot/early.cfg",
+    ]
     ended = subprocess.run(
-        [*command, "-o", "/tmp/core.img", *MODULES], capture_output=True, text=True, check=False
+        [*command, "-o", "/boot/core.img", *MODULES], capture_output=True, text=True, check=False
     )
     if ended.returncode != 0:
         raise ImageError(f"GRUB for BIOS could not be made: {ended.stderr.strip()}")

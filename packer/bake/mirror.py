@@ -1,10 +1,10 @@
 """An apt mirror for builds: this machine's archives, as they were on a date, with what was fetched once kept.
 
-It listens on a Unix socket, which reaches into namespaces that have no network; `relay` opens a TCP port there.
+It listens on a Unix socket, which reaches into namespaces without a network; `relay` opens a TCP port there.
 What apt gets through it is checked by apt against the archive's signatures, as always.
 
-Layout of the folder: `pool/N/...` holds packages (a package's file never changes), `DATE/N/dists/...` the lists
-as they were when first asked for on that date. So a date pins every version of every package.
+Layout of the folder: `pool/N/...` holds packages (a package's file never changes), `DATE/N/dists/...` the
+lists as they were when first asked for on that date. So a date pins every version of every package.
 """
 
 import hashlib
@@ -27,14 +27,19 @@ CHUNK = 1 << 16
 class Mirror:
     """Archives by number, the date whose lists are served, and the folder that keeps what was fetched.
 
-    `offline` serves only what is kept: for a date that is past, since today's lists are not that date's.
+    `offline` serves only lists that are kept: for a date that is past, since today's are not that date's.
+    `fresh` forgets those of the date first.
     """
 
-    def __init__(self, archives: list[Archive], folder: Path, date: str, *, offline: bool) -> None:
+    def __init__(
+        self, archives: list[Archive], folder: Path, date: str, *, offline: bool, fresh: bool
+    ) -> None:
         self.archives = archives
         self.folder = folder
         self.date = date
         self.offline = offline
+        if fresh and not offline:
+            shutil.rmtree(folder / date, ignore_errors=True)
         self.trouble: str | None = None  # the last reason why upstream gave nothing
 
     def kept(self, number: int, path: str) -> Path:

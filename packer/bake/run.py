@@ -20,11 +20,11 @@ class Progress:
     """Prints each step with the seconds since the start, and keeps how long it took."""
 
     def __init__(self, log: Path) -> None:
-        self.begun = time.monotonic()
+        # a process that goes on with another's work counts from when that began
+        self.begun = float(os.environ.get("KA_IMAGE_BEGUN", time.monotonic()))
         self.seconds: dict[str, float] = {}
         self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("")
+        log.touch()
 
     def say(self, text: str) -> None:
         """One line for people."""
@@ -79,7 +79,9 @@ def program(name: str) -> str:
     """Full path of a program, also from the folders that only root has in its path."""
     found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if found is None:
-        raise ImageError(f"{name} is missing: start this through tools/image.sh, which installs what it needs.")
+        raise ImageError(
+            f"{name} is missing: start this through tools/image.sh, which installs what it needs."
+        )
     return found
 
 

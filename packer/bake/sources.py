@@ -38,7 +38,7 @@ def find(folder: Path = Path("/etc/apt")) -> list[Archive]:
     main = security = ""
     for uri, suites in _entries(folder):
         for suite in suites:
-            if suite.endswith("-security") or suite.endswith("/updates"):
+            if suite.endswith(("-security", "/updates")):
                 security = security or uri
             elif re.fullmatch(r"(bookworm|trixie|forky|sid|stable|testing|unstable|oldstable)", suite):
                 main = main or uri
@@ -53,21 +53,18 @@ def find(folder: Path = Path("/etc/apt")) -> list[Archive]:
 
 
 def stanzas(archives: list[Archive]) -> str:
-    """The same as a deb822 file for the image; what only this machine can reach is left out."""
+    """The same as a deb822 file; what only this machine can reach is left out."""
     return "\n".join(
-        f"Types: deb\nURIs: {one.uri}\nSuites: {' '.join(one.suites)}\nComponents: main\nSigned-By: {KEYRING}\n"
+        f"Types: deb\nURIs: {one.uri}\nSuites: {' '.join(one.suites)}\nComponents: main\n"
+        f"Signed-By: {KEYRING}\n"
         for one in archives
         if one.public
     )
 
 
-def lines(archives: list[Archive], base: str) -> str:
-    """The same as lines for sources.list, as the mirror serves them at the address `base`."""
-    return "".join(
-        f"deb [signed-by={KEYRING}] {base}/{number} {suite} main\n"
-        for number, one in enumerate(archives)
-        for suite in one.suites
-    )
+def through(archives: list[Archive], base: str) -> list[Archive]:
+    """The same archives, as the build's mirror serves them at the address `base`."""
+    return [Archive(f"{base}/{number}", one.suites) for number, one in enumerate(archives)]
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, list[str]]]:

@@ -1,0 +1,1 @@
+"""Packer template, base disk, and the package that bakes."""
