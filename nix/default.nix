@@ -59,6 +59,7 @@ let
     without = builtins.attrNames leftOut.packages;
     removed = builtins.attrNames leftOut.files;
     inherit (leftOut) stripped;
+    # also a link that leads nowhere, where gradio would write into its own folder: now it keeps that in memory
     added = ./placeholders;
   };
   modelEnvironment = mkEnvironment {
