@@ -7,6 +7,8 @@ Without cgroups of their own, all nspawns on a machine that has no systemd share
 from __future__ import annotations
 
 import errno
+import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,24 +43,11 @@ def hierarchies() -> Hierarchies:
         elif kind == "cgroup":
             for controller in _V1.intersection(options.split(",")):
                 old[controller] = Path(where)
-    if unified is None or not can_kill(unified):
+    if unified is None or _kernel() < (5, 14):
         raise LabError(
             "This machine has no cgroup v2 with cgroup.kill (Linux 5.14 or newer): the lab needs it."
         )
     return Hierarchies(unified, old)
-
-
-def can_kill(unified: Path) -> bool:
-    """Whether groups of this hierarchy can be killed whole; the root group can't, so its children tell."""
-    if any(unified.glob("*/cgroup.kill")):
-        return True
-    probe = unified / PARENT
-    probe.mkdir(exist_ok=True)
-    try:
-        return (probe / "cgroup.kill").exists()
-    finally:
-        with suppress(OSError):
-            probe.rmdir()
 
 
 def make(ident: str, host: str, memory: int | None) -> list[Path]:
@@ -69,8 +58,8 @@ def make(ident: str, host: str, memory: int | None) -> list[Path]:
     """
     found = hierarchies()
     group = _path(found.unified, ident, host)
-    (group / "machine").mkdir(parents=True, exist_ok=True)
-    (group / "runner").mkdir(exist_ok=True)
+    _make_folder(group / "machine")
+    _make_folder(group / "runner")
     for above in (found.unified, found.unified / PARENT, group.parent):
         for controller in ("memory", "pids", "cpu"):
             _try_write(above / "cgroup.subtree_control", f"+{controller}")
@@ -80,7 +69,7 @@ def make(ident: str, host: str, memory: int | None) -> list[Path]:
     entries = [group / "machine" / "cgroup.procs", group / "runner" / "cgroup.procs"]
     for controller, where in found.old.items():
         old = _path(where, ident, host)
-        old.mkdir(parents=True, exist_ok=True)
+        _make_folder(old)
         if controller == "memory" and memory is not None:
             _try_write(old / "memory.limit_in_bytes", str(memory << 20))
         entries.append(old / "cgroup.procs")
@@ -185,6 +174,20 @@ def remove(ident: str, host: str | None = None, patience: float = 5) -> None:
 
 def _path(hierarchy: Path, ident: str, host: str | None) -> Path:
     return hierarchy / PARENT / ident / host if host else hierarchy / PARENT / ident
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor, *_ = re.findall(r"\d+", os.uname().release)
+    return int(major), int(minor)
+
+
+def _make_folder(path: Path) -> None:
+    """Like mkdir -p; another lab that ends may just be taking the common parent away."""
+    for _ in range(100):
+        with suppress(FileNotFoundError):
+            path.mkdir(parents=True, exist_ok=True)
+            return
+    raise LabError(f"The cgroup {path} can't be made.")
 
 
 def _remove_tree(top: Path) -> Path | None:

@@ -1,7 +1,7 @@
 """Running the system's commands.
 
-Each holds the lab's lock as well, so that a killed tool can't leave one behind that still makes something while
-`lab down` believes itself alone.
+Each holds the lab's lock as well, so that a killed tool can't leave one behind that still makes something
+while `lab down` believes itself alone.
 """
 
 from __future__ import annotations

@@ -1,0 +1,35 @@
+"""What all tests on a fleet share. They are collected only when this folder, or something in it, is named:
+
+`pytest tests/fleet` runs them, `pytest` alone does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.fixtures import bounded, collect_journals, lab, machine_ready, new_lab
+
+__all__ = ["bounded", "lab", "machine_ready", "new_lab"]
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave these tests out unless somebody asked for them."""
+    named = [
+        Path(config.invocation_params.dir, argument.split("::")[0]).resolve() for argument in config.args
+    ]
+    return None if any(path == HERE or HERE in path.parents for path in named) else True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what the hosts have told, while they are still there, when a test fails."""
+    report = yield
+    if report.failed and report.when == "call":
+        collect_journals(item.nodeid.removeprefix("tests/fleet/"))
+    return report
