@@ -189,6 +189,12 @@ build {
     ansible_env_vars = ["ANSIBLE_CONFIG=ansible/ansible.cfg", "ANSIBLE_HOST_KEY_CHECKING=False"]
   }
 
+  # The build's own key, which no later boot would replace. Open connections stay.
+  provisioner "shell" {
+    only   = ["qemu.ka", "null.ka"]
+    inline = ["rm -rf /root/.ssh"]
+  }
+
   # Azure's agent wants to be told, last of all, that this machine becomes an image.
   provisioner "shell" {
     only            = ["azure-arm.ka"]

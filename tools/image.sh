@@ -1,5 +1,5 @@
 #!/bin/sh
-# Bake the machine image, or look at one: tools/image.sh [build|check|compare] ...; --help tells more.
+# Bake the machine image, or look at one: tools/image.sh [build|check|compare|updates] ...; --help tells more.
 # Installs from Debian what it needs; makes the release first when none is given (--stand-in: see tools/release.sh).
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -7,7 +7,7 @@ cd "$root"
 
 verb=build stand_in='' release=''
 case ${1:-} in
-  build | check | compare) verb=$1; shift ;;
+  build | check | compare | updates) verb=$1; shift ;;
   -h | --help) verb=--help; shift ;;
 esac
 for argument; do

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from packer.bake import audit, budget, compare, disk, outside
+from packer.bake import audit, budget, compare, disk, outside, updates
 from packer.bake.errors import ImageError
 from packer.bake.run import ROOT
 
@@ -59,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("image", type=Path, nargs="?", default=ROOT / "build/image/knowledge-assistant.raw")
     check.set_defaults(run=_check)
 
+    newer = verbs.add_parser("updates", help="whether Debian has newer packages than the image")
+    newer.add_argument("image", type=Path, nargs="?", default=ROOT / "build/image/knowledge-assistant.raw")
+    newer.set_defaults(run=_updates)
+
     two = verbs.add_parser("compare", help="file trees of two images: what differs (root)")
     two.add_argument("first", type=Path)
     two.add_argument("second", type=Path)
@@ -98,6 +102,12 @@ def _check(arguments: argparse.Namespace) -> int:
     budget.check(used)
     sys.stdout.write(f"clean; {used / 1e6:.0f} MB used\n")
     return 0
+
+
+def _updates(arguments: argparse.Namespace) -> int:
+    found = updates.missing(arguments.image)
+    sys.stdout.write("\n".join(found or ["no newer packages"]) + "\n")
+    return 1 if found else 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:

@@ -136,6 +136,7 @@ class Build:
             "PACKER_CACHE_DIR": str(home / "packer"),
             "ANSIBLE_HOME": str(home / "ansible"),
             "PACKER_NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
         }
         with self.progress.log.open("ab") as log:
             begun = log.seek(0, os.SEEK_END)
@@ -164,7 +165,7 @@ class Build:
 def main() -> int:
     """Run the job; the last line that people see is what went wrong."""
     job = Job(**json.loads(Path(sys.argv[1]).read_text()))
-    progress = Progress(job.folder() / "log")
+    progress = Progress(job.folder().parent / "log")
     try:
         Build(job, progress).run()
     except ImageError as error:

@@ -52,13 +52,12 @@ def build(wish: Wish) -> dict[str, object]:
         _forget_crashed()
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        progress = Progress(work / "log")
+        progress = Progress(output / "log")
+        progress.log.write_text("")
         try:
             return _build(wish, output, work, progress)
         finally:
             guest.forget_cgroups(str(os.getpid()))
-            with contextlib.suppress(OSError):
-                (work / "log").replace(output / "log")
             shutil.rmtree(work, ignore_errors=True)
 
 

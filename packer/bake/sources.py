@@ -52,13 +52,13 @@ def find(folder: Path = Path("/etc/apt")) -> list[Archive]:
     ]
 
 
-def stanzas(archives: list[Archive]) -> str:
-    """The same as a deb822 file; what only this machine can reach is left out."""
+def stanzas(archives: list[Archive], *, public_only: bool = True) -> str:
+    """The same as a deb822 file, for an image without what only this machine can reach."""
     return "\n".join(
         f"Types: deb\nURIs: {one.uri}\nSuites: {' '.join(one.suites)}\nComponents: main\n"
         f"Signed-By: {KEYRING}\n"
         for one in archives
-        if one.public
+        if one.public or not public_only
     )
 
 
