@@ -7,6 +7,7 @@ and its link. Only the control group is outside of them; `forget_cgroups` remove
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -98,11 +99,19 @@ def _link(host: "subprocess.Popen[bytes]", work: Path) -> None:
         if host.poll() is not None:
             said = (work / "console.log").read_text(errors="replace").strip()[-400:]
             raise ImageError(f"systemd-nspawn did not start: {said}")
-        if Path(f"/sys/class/net/ve-{NAME}").exists():
+        # not /sys/class/net, which shows the network of whoever mounted it
+        if (
+            subprocess.run(["ip", "link", "show", f"ve-{NAME}"], capture_output=True, check=False).returncode
+            == 0
+        ):
             break
         time.sleep(0.1)
     output(["ip", "address", "add", f"{HOST}/24", "dev", f"ve-{NAME}"])
     output(["ip", "link", "set", f"ve-{NAME}", "up"])
+    for _ in range(300):  # Packer waits, too, but looks seldom
+        with contextlib.suppress(OSError), socket.create_connection((GUEST, 22), timeout=0.5):
+            break
+        time.sleep(0.1)
 
 
 def _power_off(host: "subprocess.Popen[bytes]") -> None:

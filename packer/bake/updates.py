@@ -14,8 +14,8 @@ from packer.bake.run import program
 def missing(image: Path) -> list[str]:
     """What `apt-get dist-upgrade` would do on a host made from the image now, by lists of now.
 
-    Neither mounts nor boots the image: apt is given its package list. Raises ImageError when the archive cannot
-    be read.
+    Neither mounts nor boots the image: apt is given its package list. Raises ImageError when the archive
+    cannot be read.
     """
     status = disk.read(image, "/var/lib/dpkg/status")
     if status is None:

@@ -1,0 +1,1 @@
+"""Tests of the machine image; `make image-test` bakes it first."""
