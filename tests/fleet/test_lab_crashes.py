@@ -129,7 +129,7 @@ def test_a_subnet_in_use_is_refused_by_name(new_lab: NewLab, place: Place) -> No
 
 
 def test_an_interface_that_an_earlier_crash_has_left_is_no_hindrance(place: Place) -> None:
-    subprocess.run(["ip", "link", "add", f"vb-{place.ident}-11", "type", "dummy"], check=True)
+    subprocess.run(["ip", "link", "add", f"vb-{place.ident}-11", "type", "bridge"], check=True)
     up = run(place, "up", "--hosts", "api1")
     assert up.returncode == 0, up.stderr
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from tests.lab import addresses, creation, image, requirements, topology
+from tests.lab import addresses, bench, creation, image, requirements, topology
 from tests.lab.errors import LabError, Unusable
 from tests.lab.lab import Lab
 
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_lab_verbs(verbs)
     _add_host_verbs(verbs)
     _add_looking_verbs(verbs)
+    _add_bench(verbs)
     return parser
 
 
@@ -126,6 +127,15 @@ def _add_looking_verbs(verbs: Any) -> None:
         "options", nargs=argparse.REMAINDER, metavar="-- OPTIONS", help="for journalctl, as in -- -p err"
     )
     _verb(verbs, "inventory", _inventory, "Print the lab as an Ansible inventory (YAML).")
+
+
+def _add_bench(verbs: Any) -> None:
+    parser = _verb(verbs, "bench", _bench, "Measure the lab in one made for this, and print a table.")
+    parser.add_argument(
+        "--fleets", nargs="+", default=["one", "serving", "full"], help="default: one serving full"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="default: 3")
+    parser.add_argument("--image", help="raw disk to boot (default: what `make image` made)")
 
 
 def _lab(chosen: argparse.Namespace) -> Lab:
@@ -233,6 +243,15 @@ def _logs(chosen: argparse.Namespace) -> int:
 
 def _inventory(chosen: argparse.Namespace) -> int:
     print(_lab(chosen).inventory(), end="")
+    return 0
+
+
+def _bench(chosen: argparse.Namespace) -> int:
+    if chosen.rounds < 1:
+        raise Unusable("--rounds has to be 1 or more.")
+    print(
+        bench.run(image.inspect(image.chosen(chosen.image)), chosen.fleets, chosen.rounds, _teller()), end=""
+    )
     return 0
 
 

@@ -68,6 +68,7 @@ def up(
         except BaseException as error:
             told = _keep_told(where, record, say) if isinstance(error, LabError) else ""
             sweep(where, say)
+            state.forget_lock(where)
             if told and isinstance(error, LabError):
                 raise LabError(f"{error} {told}", code=error.code) from error
             raise
@@ -106,9 +107,7 @@ def down(where: Place, *, wipe: bool = False, grace: float = _GRACE, say: Say = 
             shutil.rmtree(where.disks, ignore_errors=True)
         elif where.disks.exists() and any(where.disks.iterdir()):
             say(f"data disks stay in {where.disks} (remove them with `down --wipe`)")
-        for empty in (where.disks, where.folder):
-            with suppress(OSError):
-                empty.rmdir()
+        _remove_empty(where)
         state.forget_lock(where)
     return found
 
@@ -202,3 +201,10 @@ def _remove_files(where: Place) -> None:
     # the record goes last: until then another `down` still knows the hosts by name
     for path in (*keys, where.folder / "inventory.yml", where.record.with_suffix(".new"), where.record):
         path.unlink(missing_ok=True)
+    _remove_empty(where)
+
+
+def _remove_empty(where: Place) -> None:
+    for folder in (where.disks, where.folder):
+        with suppress(OSError):
+            folder.rmdir()

@@ -2,8 +2,8 @@
 
 A test module says which hosts it wants in ``HOSTS``, which of them in QEMU in ``QEMU``, and the seconds that
 each of its tests may take in ``SECONDS``; its tests ask for ``lab`` and share it. A test that wants a lab for
-itself asks for ``new_lab``. Every lab has a name of its own and picks a free subnet, so other labs on the machine
-don't matter.
+itself asks for ``new_lab``. Every lab has a name of its own and picks a free subnet, so other labs
+on the machine don't matter.
 """
 
 from __future__ import annotations

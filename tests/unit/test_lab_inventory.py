@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab import gpt, identity, image, inventory
+from tests.lab.errors import LabError
+from tests.lab.image import Image
+from tests.lab.state import Host, Place, Record
+from tests.lab.topology import choose
+
+PLACE = Place("lab", Path("/labs/lab"))
+
+
+def record(closure: str | None = "/nix/store/abc-ka") -> Record:
+    hosts = {plan.name: Host(plan, "nspawn") for plan in choose(["full"])}
+    return Record(IPv4Network("10.213.4.0/24"), Image(Path("/image.raw"), 1, 2, closure), hosts)
+
+
+def read(text: str) -> dict[str, Any]:
+    """The nested mappings of a YAML file whose values are all quoted strings."""
+    top: dict[str, Any] = {}
+    stack = [(-1, top)]
+    for line in text.splitlines():
+        depth = len(line) - len(line.lstrip())
+        key, value = line.strip().split(":", 1)
+        while stack[-1][0] >= depth:
+            stack.pop()
+        entry: Any = json.loads(value) if value else {}
+        stack[-1][1][key] = entry
+        stack.append((depth, entry))
+    return top
+
+
+def test_every_host_is_in_its_group_with_its_address_and_its_data_disk() -> None:
+    groups = read(inventory.yaml(PLACE, record()))["all"]["children"]
+    assert list(groups["postgres"]["hosts"]) == ["postgres1", "postgres2", "postgres3"]
+    assert groups["chroma"]["hosts"]["chroma"] == {
+        "ansible_host": "10.213.4.20",
+        "data_disk_device": "/dev/disk/by-id/virtio-chroma-data",
+        "data_disk_label": "chroma-data",
+    }
+    assert groups["api"]["hosts"]["api2"] == {"ansible_host": "10.213.4.12"}
+
+
+def test_hosts_are_reached_with_the_labs_key_and_only_if_their_own_is_known() -> None:
+    found = read(inventory.yaml(PLACE, record()))["all"]["vars"]
+    assert found["ansible_ssh_private_key_file"] == "/labs/lab/key"
+    assert "StrictHostKeyChecking=yes" in found["ansible_ssh_common_args"]
+    assert found["fleet_closure"] == "/nix/store/abc-ka"
+
+
+def test_an_unknown_closure_is_left_out() -> None:
+    assert "fleet_closure" not in inventory.yaml(PLACE, record(None))
+
+
+def test_every_host_is_told_the_names_of_all_others() -> None:
+    lines = identity.hosts_file(record()).splitlines()
+    assert "10.213.4.10 balancer" in lines
+    assert len([line for line in lines if line.startswith("10.213.4.")]) == 10
+
+
+@pytest.fixture
+def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An image whose partition table is not what matters."""
+    path = tmp_path / "image.raw"
+    path.touch()
+    monkeypatch.setattr(gpt, "root", lambda _: gpt.Partition(gpt.ROOT_X86_64, 1, 2, ""))
+    return path
+
+
+def test_an_image_of_the_wanted_closure_is_taken(raw: Path) -> None:
+    raw.with_name("manifest.json").write_text('{"closure": "/nix/store/abc-ka", "packages": []}')
+    assert image.inspect(raw, "/nix/store/abc-ka").closure == "/nix/store/abc-ka"
+
+
+def test_an_image_of_another_closure_is_refused_with_both_names(raw: Path) -> None:
+    raw.with_name("manifest.json").write_text('{"closure": "/nix/store/abc-ka"}')
+    with pytest.raises(LabError, match="holds the closure /nix/store/abc-ka, but /nix/store/other is wanted"):
+        image.inspect(raw, "/nix/store/other")
+
+
+def test_an_image_without_a_manifest_will_do_unless_its_closure_matters(raw: Path) -> None:
+    assert image.inspect(raw).closure is None
+    with pytest.raises(LabError, match="has no manifest"):
+        image.inspect(raw, "/nix/store/other")
+
+
+def test_a_manifest_that_makes_no_sense_is_refused(raw: Path) -> None:
+    raw.with_name("manifest.json").write_text("{")
+    with pytest.raises(LabError, match="can't be read"):
+        image.inspect(raw)
