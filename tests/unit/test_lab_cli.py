@@ -47,9 +47,7 @@ def test_who_is_not_root_is_told_so_and_nothing_is_made(
 
 def test_missing_commands_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"systemd-nspawn", "qemu-img", "ssh"}
-    monkeypatch.setattr(
-        requirements.shutil, "which", lambda command: f"/bin/{command}" if command in there else None
-    )
+    monkeypatch.setattr(shutil, "which", lambda command: f"/bin/{command}" if command in there else None)
     packages = requirements.missing({"nspawn", "qemu"})
     assert "qemu-system-x86" in packages
     assert "openssh-client" in packages, "ssh-keygen is missing"

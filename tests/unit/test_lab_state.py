@@ -65,8 +65,9 @@ def test_two_labs_never_share_the_names_of_their_things(place: Place) -> None:
 
 
 def test_who_finds_a_lab_locked_is_told_by_whom(place: Place) -> None:
-    with state.locked(place, "replace"), pytest.raises(
-        LabError, match=r"Another command \(replace, process \d+\) is at work on lab 'lab'"
+    with (
+        state.locked(place, "replace"),
+        pytest.raises(LabError, match=r"Another command \(replace, process \d+\) is at work on lab 'lab'"),
     ):
         _lock_briefly(place)
     _lock_briefly(place)
