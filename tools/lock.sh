@@ -1,5 +1,5 @@
 #!/bin/sh
-# Renew requirements.lock and requirements-dev.lock. Extra options for uv go into UV_FLAGS.
+# Renew requirements.lock, requirements-dev.lock and requirements-ops.lock. Extra options for uv go into UV_FLAGS.
 set -eu
 cd "$(dirname "$0")/.."
 compile() {
@@ -8,6 +8,7 @@ compile() {
 }
 compile pyproject.toml -o requirements.lock
 compile --group dev -c requirements.lock -o requirements-dev.lock
+compile --group ops -c requirements.lock -c requirements-dev.lock -o requirements-ops.lock
 # The wheels of each lock have a hash of their own for Nix; a lock without a new hash does not build there.
 if command -v nix >/dev/null; then
   nix/hashes.sh
