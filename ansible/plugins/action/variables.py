@@ -18,7 +18,8 @@ OWN |= {"play_hosts", "playbook_dir", "role_name", "role_names", "role_path", "r
 
 
 class ActionModule(ActionBase):
-    """Arguments: ``also`` (names that belong to no role), ``roles`` (those whose values are checked as well).
+    """Arguments: ``also`` (names that belong to no role), ``roles`` (those whose values are checked as well),
+    ``names: false`` for values alone, once tasks have registered names of their own.
 
     ``roles/*/meta/argument_specs.yml`` says what can be set, ``roles/renamed.yml`` what is called what today.
     """
@@ -32,7 +33,9 @@ class ActionModule(ActionBase):
         folder = Path(variables["playbook_dir"]).parent / "roles"
         specs = {path.parent.parent.name: _options(path) for path in folder.glob("*/meta/argument_specs.yml")}
         known = {name for spec in specs.values() for name in spec} | set(self._task.args.get("also", []))
-        problems = unknown(variables, known, _load(folder / "renamed.yml"))
+        problems = []
+        if self._task.args.get("names", True):
+            problems = unknown(variables, known, _load(folder / "renamed.yml"))
         if not problems:
             for role in self._task.args.get("roles", []):
                 problems += self._wrong_values(specs[role], variables)
