@@ -81,7 +81,7 @@ def _written(folder: Path) -> float:
 
 def _machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    model = next(
-        (line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ":"
-    )
-    return f"{os.cpu_count()} cores of {model.split(':')[1].strip()}, {memory:.0f} GiB, Linux {platform.release()}"
+    about = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.split(":")[1].strip() for line in about if "model name" in line]
+    model = models[0] if models else "an unknown processor"
+    return f"{os.cpu_count()} cores of {model}, {memory:.0f} GiB, Linux {platform.release()}"

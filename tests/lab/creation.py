@@ -58,7 +58,6 @@ def up(
     storage.check_room(where.folder, len(hosts))
     with state.locked(where, "up", patience=5):
         _refuse_second(where)
-        where.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         record: Record | None = None
         try:
             record = _make(where, hosts, image, subnet, say)
@@ -155,6 +154,7 @@ def _refuse_second(where: Place) -> None:
 def _make(where: Place, hosts: dict[str, Host], image: Image, subnet: IPv4Network | None, say: Say) -> Record:
     """The lab's network and its hosts, each started and not waited for."""
     sweep(where)
+    where.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with state.machine_locked("up"):
         record = Record(addresses.pick(addresses.in_use(), subnet), image, hosts)
         state.save(where, record)
