@@ -14,7 +14,7 @@ from packer.bake.run import Progress, output, program
 
 MIB = 1 << 20
 SECTOR = 512
-SIZE = 6 * 1024 * MIB
+SIZE = 4 * 1024 * MIB
 BIOS_AT, ESP_AT, ROOT_AT = 1 * MIB, 2 * MIB, 66 * MIB
 ROOT_SIZE = SIZE - ROOT_AT - 1 * MIB  # the second partition table stands at the end
 LABEL = "ka-root"
@@ -110,5 +110,7 @@ def names(disk: Path, folder: str) -> list[str]:
 def link(disk: Path, path: str) -> str | None:
     """Where a symbolic link points; None when it is none."""
     text, _ = _debugfs(disk, f'stat "{path}"')
+    if "Type: symlink" not in text:
+        return None
     found = re.search(r'Fast link dest: "(.*)"', text)
-    return found[1] if found else None
+    return found[1] if found else read(disk, path)  # a longer one stands in a block, as a file's text does

@@ -54,7 +54,7 @@ class Mirror:
         if kept.is_file():
             return kept
         if self.offline and not path.startswith("pool/"):
-            self.trouble = f"the lists of {self.date} are not kept on this machine"
+            self.trouble = f"The package lists of {self.date} are not kept on this machine"
             return None
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_name(f".{uuid.uuid4().hex}")

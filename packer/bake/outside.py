@@ -67,6 +67,8 @@ def _build(wish: Wish, output: Path, work: Path, progress: Progress) -> dict[str
         sources.find(), output / "mirror", wish.date, offline=wish.date != today(), fresh=wish.refresh
     )
     lists = kept.lists()
+    if not lists and kept.offline:
+        raise ImageError(f"{kept.trouble}: leave --date out, or name one of {kept.folder}.")
     if not lists:
         raise ImageError(f"No package lists: {kept.trouble}. {sources.HELP}")
     server = mirror.serve(kept, work / "socket")
