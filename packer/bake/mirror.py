@@ -7,6 +7,7 @@ Layout of the folder: `pool/N/...` holds packages (a package's file never change
 lists as they were when first asked for on that date. So a date pins every version of every package.
 """
 
+import contextlib
 import hashlib
 import shutil
 import socket
@@ -137,20 +138,24 @@ def relay(path: Path, address: str, port: int = 0) -> int:
     def accept() -> None:
         while True:
             near, _ = listening.accept()
-            far = socket.socket(socket.AF_UNIX)
-            far.connect(str(path))
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+            threading.Thread(target=_carry, args=(near, path), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     return int(listening.getsockname()[1])
 
 
+def _carry(near: socket.socket, path: Path) -> None:
+    with near, socket.socket(socket.AF_UNIX) as far:
+        far.connect(str(path))
+        back = threading.Thread(target=_pump, args=(far, near), daemon=True)
+        back.start()
+        _pump(near, far)
+        back.join()
+
+
 def _pump(source: socket.socket, sink: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         while data := source.recv(CHUNK):
             sink.sendall(data)
+    with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        source.close()
-        sink.close()

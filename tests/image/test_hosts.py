@@ -14,6 +14,9 @@ QEMU = ("chroma",)
 SECONDS = 400
 CONTAINER, MACHINE = "api1", "chroma"
 BOTH = (CONTAINER, MACHINE)
+OFF = ["etcd", "haproxy", "nftables", "patroni", "postgresql", "prometheus", "prometheus-alertmanager"]
+OFF += ["prometheus-blackbox-exporter", "prometheus-node-exporter", "prometheus-postgres-exporter"]
+OFF += ["restic-rest-server"]
 USER = "setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs"
 
 
@@ -54,10 +57,9 @@ def test_no_port_but_ssh_listens(lab: Lab, host: str) -> None:
 
 @pytest.mark.parametrize("host", BOTH)
 def test_no_service_of_a_role_is_enabled_or_runs(lab: Lab, host: str) -> None:
-    units = "etcd haproxy nftables patroni postgresql prometheus prometheus-alertmanager "
-    units += "prometheus-blackbox-exporter prometheus-node-exporter prometheus-postgres-exporter restic-rest-server"
+    units = " ".join(OFF)
     enabled = lab.run(host, f"systemctl is-enabled {units}").stdout.split()
-    assert len(enabled) == len(units.split())
+    assert len(enabled) == len(OFF)
     assert "enabled" not in enabled
     assert set(lab.run(host, f"systemctl is-active {units}").stdout.split()) == {"inactive"}
 
