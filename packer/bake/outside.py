@@ -20,6 +20,7 @@ from packer.bake.inside import Job
 from packer.bake.run import ROOT, Progress, program
 
 ROOM = 8 << 30
+FULL = 256 << 20
 STAGES = {"packages": ["--skip-tags", "release,cleanup"], "release": ["--tags", "release,cleanup"]}
 # What the first stage is made of, beside the base.
 INPUTS = ("ansible", "packer/ka.pkr.hcl", "packer/bake/guest.py", "packer/bake/inside.py", "packer/targets")
@@ -139,6 +140,9 @@ def _in_namespaces(job: Job, kept: mirror.Mirror, progress: Progress) -> None:
         raise
     with contextlib.suppress(OSError, ValueError):
         progress.seconds.update(json.loads((job.folder() / "seconds.json").read_text()))
+    if code != 0 and shutil.disk_usage(job.folder()).free < FULL:
+        # a guest sees no more than a disk that fails
+        raise ImageError(f"The disk is full ({job.folder()}): free some gigabytes. Nothing half done stays.")
     if code != 0:
         hint = f" (the mirror's last trouble: {kept.trouble})" if kept.trouble else ""
         raise ImageError(f"The image was not baked; the reason is above{hint}.")

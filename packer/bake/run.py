@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -63,8 +64,12 @@ class Progress:
             text = log.read().decode(errors="replace")
         if "No space left on device" in text:
             return f"The disk is full (while {program} ran): free some gigabytes in {self.log.parent}."
-        tail = "\n".join("    " + line for line in text.strip().splitlines()[-12:])
-        return f"{program} failed; all it said is in {self.log}. The end of it:\n{tail}"
+        lines = text.strip().splitlines()
+        # Ansible's own words, if there are any, say more than Packer's after them
+        found = [number for number, line in enumerate(lines) if re.search(r"\[ERROR\]|fatal: \[", line)]
+        shown = lines[found[0] : found[0] + 20] if found else lines[-12:]
+        tail = "\n".join("    " + line for line in shown)
+        return f"{program} failed; all it said is in {self.log}. From there:\n{tail}"
 
 
 def output(command: Sequence[str]) -> str:
