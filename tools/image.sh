@@ -2,45 +2,50 @@
 # Bake the machine image, or look at one: tools/image.sh [build|check|compare|updates] ...; --help tells more.
 # Installs from Debian what it needs; makes the release first when none is given (--stand-in: see tools/release.sh).
 set -eu
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root"
+cd "$(dirname "$0")/.."
+bake() { PYTHONDONTWRITEBYTECODE=1 exec python3 -m packer.bake "$@"; }
 
-verb=build stand_in='' release=''
 case ${1:-} in
-  build | check | compare | updates) verb=$1; shift ;;
-  -h | --help) verb=--help; shift ;;
+  -h | --help) bake --help ;;
+  check | compare | updates) bake "$@" ;;
+  build) shift ;;
 esac
+
+stand_in='' release=''
 for argument; do
   shift
   case $argument in
-    --stand-in) stand_in=--stand-in ;;
-    -h | --help) set -- "$@" "$argument"; release=given ;;
-    --release | --release=*) release=given; set -- "$@" "$argument" ;;
-    *) set -- "$@" "$argument" ;;
+    -h | --help)
+      bake build --help
+      ;;
+    --stand-in)
+      stand_in=--stand-in
+      continue
+      ;;
+    --release | --release=*) release=given ;;
   esac
+  set -- "$@" "$argument"
 done
+[ "$(id -u)" = 0 ] || bake build "$@" # which says what is missing
 
 needed() {
   for pair in packer:packer qemu-system-x86_64:qemu-system-x86 systemd-nspawn:systemd-container \
     mmdebstrap:mmdebstrap mcopy:mtools mkfs.vfat:dosfstools sfdisk:fdisk mke2fs:e2fsprogs ssh-keygen:openssh-client \
-    ip:iproute2 zstd:zstd; do
+    ip:iproute2 zstd:zstd python3:python3-venv; do
     PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" > /dev/null || echo "${pair#*:}"
   done
 }
-if [ "$verb" = build ] && [ "$(id -u)" = 0 ]; then
-  missing=$(needed | tr '\n' ' ')
-  if [ -n "$missing" ]; then
-    echo "Installing $missing"
-    export DEBIAN_FRONTEND=noninteractive
-    # shellcheck disable=SC2086 # a list of names
-    { apt-get -qq update && apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing; } \
-      > /dev/null || {
-      echo "These are missing and could not be installed: $missing" >&2
-      exit 1
-    }
-  fi
-  if [ -z "$release" ]; then tools/release.sh ${stand_in:+"$stand_in"} build/release; fi
-  tools/ops.sh build/ops
-  set -- --ansible-playbook "$root/build/ops/bin/ansible-playbook" "$@"
+missing=$(needed | tr '\n' ' ')
+if [ -n "$missing" ]; then
+  echo "Installing $missing"
+  export DEBIAN_FRONTEND=noninteractive
+  # shellcheck disable=SC2086 # a list of names
+  { apt-get -qq update && apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing; } \
+    > /dev/null || {
+    echo "These are missing and could not be installed: $missing" >&2
+    exit 1
+  }
 fi
-exec python3 -m packer.bake "$verb" "$@"
+[ -n "$release" ] || tools/release.sh ${stand_in:+"$stand_in"} build/release
+tools/ops.sh build/ops
+bake build --ansible-playbook "$PWD/build/ops/bin/ansible-playbook" "$@"

@@ -151,7 +151,7 @@ def _in_namespaces(job: Job, kept: mirror.Mirror, progress: Progress) -> None:
 def _preflight(wish: Wish, output: Path) -> None:
     if os.geteuid() != 0:
         raise ImageError(
-            "Baking needs root: it makes a Debian root, namespaces, and a mount. Run it with sudo."
+            "Baking needs root: it makes a Debian root, namespaces and a mount. Run it with sudo."
         )
     output.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(output).free
