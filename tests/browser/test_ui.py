@@ -205,6 +205,7 @@ def test_the_keyboard_is_enough(open_page: Open, service: Service) -> None:
     page.keyboard.type("What does error code E07 mean?")
     page.keyboard.press("Enter")
     chip = page.locator("#current .chip").first
+    expect(chip).to_be_enabled()
     chip.focus()
     page.keyboard.press("Enter")
     expect(page.locator(".sheet:popover-open mark").first).to_be_visible()

@@ -201,8 +201,10 @@ def _place(one: Citation) -> str:
 
 def _chip(turn: Turn, one: Citation) -> str:
     name = f"Source {one.number}: {one.document}, {place(one.page_kind, one.page, one.page_title)}"
+    # not while more is coming: each part that arrives replaces the buttons and closes what they opened
+    off = "disabled " if turn.open else ""
     return (
-        f'<button type="button" class="chip" popovertarget="{_identity(turn, one.number)}" '
+        f'<button type="button" class="chip" {off}popovertarget="{_identity(turn, one.number)}" '
         f'aria-label="{esc(name)}" title="{esc(name)}">{one.number}</button>'
     )
 
