@@ -23,7 +23,7 @@ def journal(where: Place, record: Record, host: Host, words: Sequence[str] = ())
         LabError: it has none yet, or it can't be read.
     """
     command = ["journalctl", "--no-pager", "--quiet", *words]
-    if host.backend == "qemu" and machine.running(where, host) and remote.answers(record.address(host)):
+    if host.backend == "qemu" and machine.running(where, host) and remote.lets_in(where, record, host):
         found = remote.run_everywhere(where, record, [host], command, timeout=60)[host.name]
         return found.stdout + found.stderr
     with _roots(where, host) as roots:

@@ -189,15 +189,16 @@ class Lab:
     def _status(self, record: Record, host: Host) -> dict[str, Any]:
         on = machine.running(self.place, host)
         frozen = on and machine.frozen(self.place, host)
+        plugged = network.plugged(machine.port(self.place, host))
         return {
             "name": host.name,
             "group": host.plan.group,
             "backend": host.backend,
             "address": record.address(host),
             "state": "frozen" if frozen else "on" if on else "off",
-            "network": "plugged" if network.plugged(machine.port(self.place, host)) else "unplugged",
+            "network": "plugged" if plugged else "unplugged",
             "cut": host.cut and on,
-            "ssh": on and remote.answers(record.address(host)),
+            "ssh": on and plugged and remote.lets_in(self.place, record, host),
             "pid": cgroups.leader(self.place.ident, host.name),
             "memory_bytes": cgroups.memory_used(self.place.ident, host.name) if on else None,
             "data_disk": str(self.place.disk(host.name)) if host.plan.disk else None,

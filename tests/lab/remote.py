@@ -38,11 +38,14 @@ def command(where: Place, record: Record, host: Host, *words: str, flags: tuple[
     return ["ssh", *options(where), *flags, f"root@{record.address(host)}", *words]
 
 
-def answers(address: str, patience: float = 0.3) -> bool:
-    """Whether an SSH server says hello at this address within ``patience`` seconds."""
-    with suppress(OSError), socket.create_connection((address, 22), timeout=patience) as link:
-        link.settimeout(patience + 1)
-        return link.recv(4) == b"SSH-"
+def listens(address: str, patience: float = 0.3) -> bool:
+    """Whether an SSH server takes connections at this address, found out within ``patience`` seconds.
+
+    Not to be asked again once it does: sshd (OpenSSH 9.8 and newer, PerSourcePenalties) shuts out who comes often
+    and leaves without logging in.
+    """
+    with suppress(OSError), socket.create_connection((address, 22), timeout=patience):
+        return True
     return False
 
 
@@ -71,13 +74,13 @@ def wait(
         LabError: a host ended by itself, or took too long.
     """
     begun = time.monotonic()
-
     failures: list[str] = []
 
     def one(name: str) -> None:
-        host = record.hosts[name]
+        host, listening = record.hosts[name], False
         while not failures:
-            if answers(record.address(host)) and _login(where, record, host):
+            listening = listening or listens(record.address(host))
+            if listening and lets_in(where, record, host, first_contact=True):
                 arrived(name)
                 return
             if not alive(name):
@@ -108,8 +111,10 @@ def run_everywhere(
         return {host.name: result for host, result in zip(chosen, results, strict=True)}
 
 
-def _login(where: Place, record: Record, host: Host) -> bool:
-    words = ["ssh", *_QUIET, *options(where, first_contact=True), f"root@{record.address(host)}", "true"]
+def lets_in(where: Place, record: Record, host: Host, *, first_contact: bool = False) -> bool:
+    """Whether one can log in to a host."""
+    chosen = options(where, first_contact=first_contact)
     with suppress(LabError):
+        words = ["ssh", *_QUIET, "-oConnectTimeout=2", *chosen, f"root@{record.address(host)}", "true"]
         return try_run(*words, timeout=30).returncode == 0
     return False
