@@ -41,17 +41,16 @@ if [ -z "${QUICK:-}" ]; then
     'ka --version; pytest --version; mypy --version; ruff --version; python -c "import app.ui, onnx, hypothesis"' 2> "$work/log") ||
     { cat "$work/log" >&2; fail "nix develop"; }
   expect "ka 0.1.0" "$out"
+  step "what nix run starts, as an ordinary user"
+  serve=$(build store one serve)/bin/serve
+  with_store "$root/tests/nix/served.sh" "$serve"
+
+  step "the packaged application under the tests of the service and, with Chromium, of the UI"
+  make -s -C "$root" setup-dev
+  (cd "$root" && tools/chromium.sh)
+  with_store env KA_UNDER_TEST="$one/bin/ka" "$root/.venv/bin/python" -m pytest -q -p no:cacheprovider "$root/tests/browser" \
+    "$root"/tests/integration/test_{samples_answer,ui_served,bad_input,service}.py
 fi
-
-step "what nix run starts, as an ordinary user"
-serve=$(build store one serve)/bin/serve
-with_store "$root/tests/nix/served.sh" "$serve"
-
-step "the packaged application under the tests of the service and, with Chromium, of the UI"
-make -s -C "$root" setup-dev
-(cd "$root" && tools/chromium.sh)
-with_store env KA_UNDER_TEST="$one/bin/ka" "$root/.venv/bin/python" -m pytest -q -p no:cacheprovider "$root/tests/browser" \
-  "$root"/tests/integration/test_{samples_answer,ui_served,bad_input,service}.py
 
 step "a release that is too large for the host"
 make_source three 0.1.2
