@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 ROLES = ROOT / "ansible" / "roles"
+WIRING = ROLES.parent / "wiring.yml"
 PAGE = ROOT / "docs" / "reference" / "roles.md"
 HEAD = """# Roles
 
@@ -47,6 +48,8 @@ def _kind(option: dict[str, Any]) -> str:
 
 
 def _default(name: str, option: dict[str, Any], defaults: dict[str, Any]) -> str:
+    if name in _load(WIRING):
+        return "by `wiring.yml`"
     if option.get("required"):
         return "must be set"
     value = json.dumps(defaults[name])

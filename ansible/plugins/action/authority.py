@@ -23,10 +23,10 @@ SLACK = datetime.timedelta(minutes=10)
 
 
 class ActionModule(ActionBase):
-    """``state: present`` makes the authority if there is none; ``state: signed`` gives a host its certificate.
+    """``state: present`` makes the authority if there is none; ``state: signed`` gives a host a certificate.
 
-    Arguments: ``folder``, ``key`` (file with the passphrase, made when missing), ``subject`` (fleet's name); for
-    ``signed`` also ``request`` (PEM), ``current`` (PEM or empty), ``host``, ``group``, ``address``, ``days``.
+    Arguments: ``folder``, ``key`` (file with the passphrase, made when missing), ``subject`` (fleet's name);
+    for ``signed`` also ``request`` and ``current`` (PEM, or empty), ``host``, ``group``, ``address``, ``days``.
     """
 
     _requires_connection = False
@@ -50,7 +50,7 @@ class ActionModule(ActionBase):
 
 
 class Authority:
-    """One fleet's authority in a folder: ``ca.crt`` and ``ca.key``, encrypted with the passphrase in ``key``."""
+    """One fleet's authority: ``ca.crt`` and ``ca.key``, encrypted with the passphrase in the file ``key``."""
 
     def __init__(self, folder: Path, key: Path) -> None:
         self.folder = folder
@@ -62,7 +62,9 @@ class Authority:
         if any(present) and not all(present):
             raise AnsibleActionFail(f"{self.folder} has only one of ca.crt and ca.key: restore the other.")
         if all(present) and not self.key.is_file():
-            raise AnsibleActionFail(f"{self.key} is missing; without it {self.folder} cannot be read. Restore it.")
+            raise AnsibleActionFail(
+                f"{self.key} is missing; without it {self.folder} cannot be read. Restore it."
+            )
         return all(present)
 
     def certificate(self) -> str:
@@ -102,7 +104,9 @@ class Authority:
         current = str(wanted["current"]).strip()
         if current and _holds(current, request, authority, names, now + days / 3):
             return current + "\n", False
-        secret = serialization.load_pem_private_key((self.folder / "ca.key").read_bytes(), passphrase(self.key))
+        secret = serialization.load_pem_private_key(
+            (self.folder / "ca.key").read_bytes(), passphrase(self.key)
+        )
         if not isinstance(secret, ec.EllipticCurvePrivateKey):
             raise AnsibleActionFail(f"{self.folder}/ca.key is not the key of an authority of ours.")
         usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]

@@ -19,7 +19,7 @@ FILE = "secrets.yml"
 class ActionModule(ActionBase):
     """Arguments: ``folder``, ``key`` (file with the passphrase, made by ``authority``), ``names``.
 
-    The file is an Ansible vault: ``ansible-vault view --vault-password-file KEY FOLDER/secrets.yml`` shows it.
+    ``ansible-vault view --vault-password-file KEY FOLDER/secrets.yml`` shows what is in the file.
     """
 
     _requires_connection = False

@@ -1,4 +1,4 @@
-"""Wait until this server runs; on the primary, bring what all servers agree on and the users into their state.
+"""Wait until all servers run; on the primary, settle what they agree on and who may log in.
 
 Usage: agree.py look|make, as postgres. Environment: ADDRESS (Patroni's), TLS (folder), AGREED (JSON), MEMBERS
 (number of servers). Prints what was, or would be, changed.
@@ -6,14 +6,14 @@ Usage: agree.py look|make, as postgres. Environment: ADDRESS (Patroni's), TLS (f
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import ssl
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
+from http import HTTPStatus
 from typing import Any
 
 WAIT = 120.0
@@ -36,9 +36,13 @@ def patroni(path: str, change: Any = None) -> Any:
     context = ssl.create_default_context(cafile=f"{tls}/ca.crt")
     context.load_cert_chain(f"{tls}/host.crt", f"{tls}/host.key")
     data = json.dumps(change).encode() if change is not None else None
-    request = urllib.request.Request(os.environ["ADDRESS"] + path, data, method="PATCH" if data else "GET")
-    with urllib.request.urlopen(request, timeout=10, context=context) as answer:
-        return json.load(answer)
+    connection = http.client.HTTPSConnection(os.environ["ADDRESS"], timeout=10, context=context)
+    try:
+        connection.request("PATCH" if data else "GET", path, data)
+        answer = connection.getresponse()
+        return json.load(answer) if answer.status == HTTPStatus.OK else {}
+    finally:
+        connection.close()
 
 
 def wait() -> dict[str, Any]:
@@ -51,10 +55,10 @@ def wait() -> dict[str, Any]:
     while time.monotonic() < until:
         try:
             cluster: dict[str, Any] = patroni("/cluster")
-        except (urllib.error.URLError, OSError, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             last = f"Patroni does not answer: {error}"
         else:
-            members = cluster["members"]
+            members = cluster.get("members", [])
             last = ", ".join(f"{m['name']} is {m['role']} and {m['state']}" for m in members)
             good = [m for m in members if m["state"] in ("running", "streaming")]
             if len(good) == int(os.environ["MEMBERS"]) and any(m["role"] == "leader" for m in good):
@@ -76,6 +80,11 @@ def different(wanted: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     return change
 
 
+def say(text: str) -> None:
+    """One line for Ansible: something was, or would be, changed."""
+    sys.stdout.write(text + "\n")
+
+
 def sql(text: str, database: str = "postgres") -> str:
     """Output of a statement, through the local socket."""
     command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "/run/postgresql", "-d", database, "-c", text]
@@ -90,17 +99,17 @@ def main() -> None:
         return
     change = different(json.loads(os.environ["AGREED"]), patroni("/config"))
     if change:
-        print("agreed on:", json.dumps(change, sort_keys=True))
+        say("agreed on: " + json.dumps(change, sort_keys=True))
         if make:
             patroni("/config", change)
     roles = sql("SELECT rolname FROM pg_roles").split()
     for user, statement in USERS.items():
         if user not in roles:
-            print("user", user)
+            say(f"user {user}")
             if make:
                 sql(statement)
     if "assistant" not in sql("SELECT datname FROM pg_database").split():
-        print("database assistant")
+        say("database assistant")
         if make:
             sql("CREATE DATABASE assistant OWNER assistant")
             sql("REVOKE ALL ON DATABASE assistant FROM PUBLIC")
