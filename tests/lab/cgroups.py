@@ -79,9 +79,9 @@ def make(ident: str, host: str, memory: int | None) -> list[Path]:
 def processes(ident: str, host: str | None = None) -> list[int]:
     """Every process of this host, or of the whole lab."""
     found: list[int] = []
-    for procs in _path(hierarchies().unified, ident, host).rglob("cgroup.procs"):
+    for group in _groups(_path(hierarchies().unified, ident, host)):
         with suppress(OSError):
-            found += [int(line) for line in procs.read_text().split()]
+            found += [int(line) for line in (group / "cgroup.procs").read_text().split()]
     return found
 
 
@@ -190,12 +190,14 @@ def _make_folder(path: Path) -> None:
     raise LabError(f"The cgroup {path} can't be made.")
 
 
+def _groups(top: Path) -> list[Path]:
+    """``top`` and all below, the deepest first; os.walk doesn't mind that some go away meanwhile."""
+    return [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]
+
+
 def _remove_tree(top: Path) -> Path | None:
     """The folder that could not be removed, if any."""
-    if not top.exists():
-        return None
-    below = sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
-    for path in [*below, top]:
+    for path in _groups(top):
         try:
             path.rmdir()
         except FileNotFoundError:

@@ -66,7 +66,7 @@ def up(
             state.save(where, record)
         except BaseException as error:
             told = _keep_told(where, record, say) if isinstance(error, LabError) else ""
-            sweep(where, say)
+            sweep(where)
             state.forget_lock(where)
             if told and isinstance(error, LabError):
                 raise LabError(f"{error} {told}", code=error.code) from error
@@ -92,16 +92,8 @@ def down(where: Place, *, wipe: bool = False, grace: float = _GRACE, say: Say = 
     requirements.need_root()
     with state.locked(where, "down"):
         found = where.folder.exists()
-        record: Record | None = None
-        with suppress(LabError):
-            record = state.load(where)
-        if record is not None:
-            on = [host for host in record.hosts.values() if machine.running(where, host)]
-            say(f"stopping {len(on)} hosts")
-            late = machine.ask_all_to_stop(where, on, grace)
-            if late:
-                say(f"switched off the hard way: {', '.join(host.name for host in late)}")
-        sweep(where, say)
+        _shut_down(where, grace, say)
+        sweep(where)
         if wipe:
             shutil.rmtree(where.disks, ignore_errors=True)
         elif where.disks.exists() and any(where.disks.iterdir()):
@@ -111,13 +103,25 @@ def down(where: Place, *, wipe: bool = False, grace: float = _GRACE, say: Say = 
     return found
 
 
-def sweep(where: Place, say: Say = lambda text: None) -> None:
+def _shut_down(where: Place, grace: float, say: Say) -> None:
+    """Let the hosts go off by themselves. Whatever is wrong with that, they go off anyway afterwards."""
+    with suppress(LabError, OSError):
+        record = state.load(where)
+        on = [host for host in record.hosts.values() if machine.running(where, host)] if record else []
+        if on and grace:
+            say(f"stopping {len(on)} hosts")
+            late = machine.ask_all_to_stop(where, on, grace)
+            if late:
+                say(f"switched off the hard way: {', '.join(host.name for host in late)}")
+
+
+def sweep(where: Place) -> None:
     """End and remove everything with this lab's mark, found by looking at the machine; data disks stay.
 
     Each step is tried even if one before it failed.
 
     Raises:
-        LabError: the first thing that could not be removed.
+        LabError: what could not be removed first.
     """
     failures: list[LabError] = []
     steps: tuple[Callable[[], None], ...] = (
@@ -134,6 +138,8 @@ def sweep(where: Place, say: Say = lambda text: None) -> None:
             step()
         except LabError as error:
             failures.append(error)
+        except OSError as error:
+            failures.append(LabError(f"{error.strerror}: {error.filename}. `tools/lab down` again may help."))
     if failures:
         raise failures[0]
 

@@ -41,8 +41,8 @@ def command(where: Place, record: Record, host: Host, *words: str, flags: tuple[
 def listens(address: str, patience: float = 0.3) -> bool:
     """Whether an SSH server takes connections at this address, found out within ``patience`` seconds.
 
-    Not to be asked again once it does: sshd (OpenSSH 9.8 and newer, PerSourcePenalties) shuts out who comes often
-    and leaves without logging in.
+    Not to be asked again once it does: sshd (OpenSSH 9.8 and newer, PerSourcePenalties) shuts out who comes
+    often and leaves without logging in.
     """
     with suppress(OSError), socket.create_connection((address, 22), timeout=patience):
         return True
