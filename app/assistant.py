@@ -81,8 +81,10 @@ class Assistant:
 
 
 @asynccontextmanager
-async def open_assistant(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Assistant]:
-    """Open all parts, and close them at the end.
+async def open_assistant(
+    settings: Settings, endpoints: Endpoints, *, reads_go_on: bool = False
+) -> AsyncIterator[Assistant]:
+    """Open all parts, and close them at the end; ``reads_go_on``: see :class:`Database`.
 
     Raises :class:`~app.errors.AssistantError` with the reason when a part can't be opened.
     """
@@ -92,6 +94,7 @@ async def open_assistant(settings: Settings, endpoints: Endpoints) -> AsyncItera
             size=settings.database.pool_size,
             connect_seconds=settings.database.connect_seconds,
             statement_seconds=settings.database.statement_seconds,
+            reads_go_on=reads_go_on,
         )
         await database.open()
         stack.push_async_callback(database.close)

@@ -119,7 +119,8 @@ async def run(settings: Settings, config: Path | None) -> None:
 
 
 async def _serve(settings: Settings, config: Path | None, stack: EmbeddedStack) -> None:
-    async with open_assistant(settings, Endpoints(stack.database_url, stack.chroma_url)) as assistant:
+    endpoints = Endpoints(stack.database_url, stack.chroma_url)
+    async with open_assistant(settings, endpoints, reads_go_on=True) as assistant:
         api = create_app(assistant)
         server = Server(
             uvicorn.Config(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -26,6 +27,10 @@ NO_INDEX = ("index_unavailable", "The vector index is away, so passages were fou
 NO_EMBEDDING = (
     "embedding_unavailable",
     "The embedding model does not answer, so passages were found by their words alone.",
+)
+READ_ONLY = (
+    "database_read_only",
+    "The database takes no changes at the moment; the newest ones may be missing here.",
 )
 
 
@@ -76,6 +81,8 @@ class Search:
         fused = fuse(dense, lexical, weight, limit)
         passages = await _timed("passages", seconds, self._load(fused))
         seconds["total"] = time.perf_counter() - started
+        if self._database.reads_only:
+            degraded.append(READ_ONLY)
         return Found(passages, seconds, degraded)
 
     async def _scope(self, knowledge_base: str) -> Scope:
@@ -124,7 +131,8 @@ class Search:
         except IndexBroken as broken:
             self._scopes.clear()
             degraded.append(NO_INDEX)
-            await self._report(generation, broken.message)
+            with suppress(Unavailable):  # whoever looks at the index next reports it again
+                await self._report(generation, broken.message)
         return []
 
     async def _load(self, fused: list[Fused]) -> list[Passage]:

@@ -28,7 +28,8 @@ async def health() -> dict[str, str]:
 async def ready(request: Request, assistant: TheAssistant) -> JSONResponse:
     """Whether requests should be sent here, and each part with its reason.
 
-    The vector index may be away: questions are then answered by words alone, so it does not count.
+    The vector index may be away: questions are then answered by words alone, so it does not count. Neither
+    does a database that can only be read: questions go on, and what would change anything is answered by 503.
     """
     checks = {
         "database": assistant.database.check(),
@@ -41,6 +42,8 @@ async def ready(request: Request, assistant: TheAssistant) -> JSONResponse:
         parts["service"] = "draining: it is about to stop"
     needed = {name: state for name, state in parts.items() if name != "chroma"}
     answer = Ready(ready=all(state == "ok" for state in needed.values()), parts=parts)
+    if assistant.database.reads_only:
+        parts["database"] = "read only: its primary is away"
     return JSONResponse(answer.model_dump(), 200 if answer.ready else 503)
 
 

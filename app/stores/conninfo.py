@@ -1,0 +1,58 @@
+"""Connection strings for a database on several hosts: one for writing, one for reading from a standby.
+
+What is in the given string wins over what is added here. Parameters:
+https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+"""
+
+from __future__ import annotations
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+# A host that lost its power says nothing any more: after these seconds a connection to it is given up.
+NOTICE = {
+    "keepalives_idle": "3",
+    "keepalives_interval": "1",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "6000",  # milliseconds
+}
+CONNECT_SECONDS = 2  # to one of several hosts
+
+
+def for_writing(url: str, connect_seconds: float) -> str:
+    """The string that leads to the one host that takes writes; ``connect_seconds`` bounds each attempt."""
+    several = len(_hosts(url)) > 1
+    added = {
+        **NOTICE,
+        "application_name": "knowledge-assistant",
+        "connect_timeout": str(CONNECT_SECONDS if several else max(2, round(connect_seconds))),
+    }
+    if several:
+        added["target_session_attrs"] = "read-write"
+    return _with(url, added)
+
+
+def for_reading(url: str) -> str | None:
+    """The string that leads to any standby, in sessions that cannot write; ``None`` for a single host."""
+    if len(_hosts(url)) < 2:
+        return None
+    added = {
+        **NOTICE,
+        "application_name": "knowledge-assistant-reading",
+        "connect_timeout": str(CONNECT_SECONDS),
+        "load_balance_hosts": "random",
+    }
+    standby = make_conninfo(_with(url, added), target_session_attrs="standby")
+    return make_conninfo(standby, options=f"{_options(url)} -c default_transaction_read_only=on".strip())
+
+
+def _hosts(url: str) -> list[str]:
+    given = conninfo_to_dict(url)
+    return str(given.get("host") or given.get("hostaddr") or "").split(",")
+
+
+def _options(url: str) -> str:
+    return str(conninfo_to_dict(url).get("options") or "")
+
+
+def _with(url: str, added: dict[str, str]) -> str:
+    return make_conninfo("", **{**added, **conninfo_to_dict(url)})
