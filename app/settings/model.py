@@ -40,7 +40,7 @@ class Server(Section):
 class Database(Section):
     """PostgreSQL; without a url the embedded server in the data folder is started."""
 
-    url: SecretStr | None = Field(None, description="PostgreSQL connection string (secret); may name several hosts.")
+    url: SecretStr | None = Field(None, description="Connection string (secret); may name several hosts.")
     pool_size: int = Field(8, ge=2, le=200, description="Connections that one process keeps at most.")
     connect_seconds: Seconds = Field(10, description="How long to wait for a connection.")
     statement_seconds: Seconds = Field(60, description="Longest time of one statement.")
