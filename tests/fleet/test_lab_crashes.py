@@ -37,7 +37,8 @@ def place(machine_ready: None) -> Iterator[Place]:
     try:
         yield there
     finally:
-        run(there, "down", "--now", "--wipe")
+        cleared = run(there, "down", "--now", "--wipe")
+    assert cleared.returncode == 0, cleared.stderr
 
 
 POINTS: dict[str, Callable[[Place], bool]] = {
@@ -65,6 +66,19 @@ def test_down_leaves_nothing_of_a_lab_whose_tool_was_killed_when(place: Place, p
     assert "was left half made by an earlier run" in refused.stderr
     assert run(place, "down", "--now", "--wipe").returncode == 0
     assert leftovers(place) == []
+
+
+def test_a_replacement_that_was_killed_in_the_middle_can_be_made_again(new_lab: NewLab) -> None:
+    lab = new_lab("chroma", "api1")
+    folder = lab.place.host("chroma") / "root"
+    with subprocess.Popen([str(TOOL), "--name", lab.place.name, "replace", "chroma"]) as tool:
+        while folder.is_mount():
+            assert tool.poll() is None
+        tool.kill()
+    again = run(lab.place, "replace", "chroma")
+    assert again.returncode == 0, again.stderr
+    assert lab.run("chroma", "hostname").stdout.strip() == "chroma"
+    assert lab.run("api1", "ping -c 1 -W 2 chroma").returncode == 0
 
 
 def test_down_finds_everything_even_when_the_record_is_lost(place: Place) -> None:

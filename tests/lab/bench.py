@@ -29,7 +29,10 @@ def run(image: Image, fleets: Sequence[str], rounds: int, say: creation.Say) -> 
     rows: list[Row] = []
     for fleet in fleets:
         rows += _measure(image, fleet, rounds, say)
-    head = [f"{_machine()}; {rounds} rounds, load before {os.getloadavg()[0]:.1f}", ""]
+    head = [
+        f"{_machine()}; {rounds} rounds, load {os.getloadavg()[0]:.0f} at the end, from other work too",
+        "",
+    ]
     table = ["| what | median | smallest | largest |", "|---|---|---|---|"]
     table += [
         f"| {what} | {statistics.median(found):.2f} {unit} | {min(found):.2f} | {max(found):.2f} |"

@@ -87,8 +87,8 @@ class Lab:
                     machine.ask_all_to_stop(self.place, [host], _GRACE)
             self._cut_power(hosts)
             for host in hosts:
-                storage.remove_tree(self.place.host(host.name))
                 remote.forget_key(self.place, record, host)
+                storage.remove_tree(self.place.host(host.name))
             self._switch_on(record, hosts)
         self.wait(*names)
 
