@@ -15,7 +15,7 @@ import pytest
 from tests.fleet.leftovers import leftovers
 from tests.lab import cgroups, image, state
 from tests.lab.errors import LabError
-from tests.lab.fixtures import NewLab, new_name, temporary_lab
+from tests.lab.fixtures import NewLab, clear_abandoned, new_name, temporary_lab
 from tests.lab.lab import Lab
 from tests.lab.state import Place
 
@@ -225,6 +225,16 @@ def test_a_failed_test_leaves_no_lab(machine_ready: None) -> None:
     assert leftovers(seen[0]) == []
     with pytest.raises(LabError):
         Lab(seen[0]).status()
+
+
+def test_a_lab_whose_test_run_was_killed_is_cleared_away_by_the_next_run() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    place = state.place(f"test-{ended.pid}-abcdef")
+    assert run(place, "up", "--hosts", "chroma").returncode == 0
+    clear_abandoned()
+    assert leftovers(place) == []
+    assert not place.folder.exists()
 
 
 def test_status_is_there_for_scripts(new_lab: NewLab) -> None:
