@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
     """``state: present`` makes the authority if there is none; ``state: signed`` gives a host a certificate.
 
     Arguments: ``folder``, ``key`` (file with the passphrase, made when missing), ``subject`` (fleet's name);
-    for ``signed`` also ``request`` and ``current`` (PEM, or empty), ``host``, ``group``, ``address``, ``days``.
+    for ``signed`` also ``request`` and ``current`` (PEM), ``host``, ``group``, ``address`` and ``days``.
     """
 
     _requires_connection = False

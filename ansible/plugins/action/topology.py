@@ -64,7 +64,7 @@ def _hosts(groups: dict[str, list[str]]) -> Iterator[str]:
         if len(member) != 1:
             yield f"{host} must be in one group, it is in {' and '.join(member) or 'none'}."
         if not NAME.match(host):
-            yield f"{host} is no name for a host: at most 32 small letters, digits and hyphens, a letter first."
+            yield f"{host} is no name for a host: at most 32 small letters, digits, hyphens; a letter first."
 
 
 def _addresses(addresses: dict[str, str], subnet: str) -> Iterator[str]:
