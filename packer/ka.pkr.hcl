@@ -189,10 +189,15 @@ build {
     ansible_env_vars = ["ANSIBLE_CONFIG=ansible/ansible.cfg", "ANSIBLE_HOST_KEY_CHECKING=False"]
   }
 
-  # The build's own key, which no later boot would replace. Open connections stay.
+  # The build's own key, which no later boot would replace; open connections stay. And the seed of random numbers,
+  # which would be saved once more when the machine goes down.
   provisioner "shell" {
-    only   = ["qemu.ka", "null.ka"]
-    inline = ["rm -rf /root/.ssh"]
+    only = ["qemu.ka", "null.ka"]
+    inline = [
+      "rm -rf /root/.ssh",
+      "systemctl stop systemd-random-seed.service",
+      "rm -f /var/lib/systemd/random-seed",
+    ]
   }
 
   # Azure's agent wants to be told, last of all, that this machine becomes an image.

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,8 +23,10 @@ from packer.bake.run import ROOT, Progress, program
 ROOM = 8 << 30
 FULL = 256 << 20
 STAGES = {"packages": ["--skip-tags", "release,cleanup"], "release": ["--tags", "release,cleanup"]}
-# What the first stage is made of, beside the base.
-INPUTS = ("ansible", "packer/ka.pkr.hcl", "packer/bake/guest.py", "packer/bake/inside.py", "packer/targets")
+# What the packages' stage is made of, beside the base: these, the roles that the playbook names, their plugins.
+INPUTS = ("ansible/ansible.cfg", "ansible/playbooks/image.yml", "packer/ka.pkr.hcl", "packer/targets")
+INPUTS += ("packer/bake/guest.py", "packer/bake/inside.py")
+LATER_ROLES = {"release", "cleanup"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,13 +197,23 @@ def _accelerator(wish: Wish, progress: Progress) -> str:
 
 def _stage_key(base_key: str, release: record.Release) -> str:
     digest = hashlib.sha256(f"{base_key} {release.public_key}".encode())
-    for name in INPUTS:
-        top = ROOT / name
-        paths = [top] if top.is_file() else sorted(path for path in top.rglob("*") if path.is_file())
-        for path in paths:
-            if "__pycache__" not in path.parts and "inventories" not in path.parts:
-                digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in _inputs():
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _inputs() -> list[Path]:
+    playbook = (ROOT / "ansible/playbooks/image.yml").read_text()
+    roles = set(re.findall(r"role: (\w+)", playbook)) - LATER_ROLES
+    found = set[Path]()
+    for name in [*INPUTS, *(f"ansible/roles/{role}" for role in roles)]:
+        top = ROOT / name
+        found |= {top} if top.is_file() else {path for path in top.rglob("*") if path.is_file()}
+    tasks = "".join(path.read_text() for path in found if path.suffix == ".yml")
+    for plugin in (ROOT / "ansible/plugins").glob("*/*.py"):
+        if re.search(rf"^\s+{plugin.stem}:", tasks, re.MULTILINE):
+            found.add(plugin)
+    return sorted(path for path in found if "__pycache__" not in path.parts)
 
 
 def _keep_only(path: Path) -> None:
