@@ -23,9 +23,9 @@ from packer.bake.run import ROOT, Progress, program
 ROOM = 8 << 30
 FULL = 256 << 20
 STAGES = {"packages": ["--skip-tags", "release,cleanup"], "release": ["--tags", "release,cleanup"]}
-# What the packages' stage is made of, beside the base: these, the roles that the playbook names, their plugins.
-INPUTS = ("ansible/ansible.cfg", "ansible/playbooks/image.yml", "packer/ka.pkr.hcl", "packer/targets")
-INPUTS += ("packer/bake/guest.py", "packer/bake/inside.py")
+# What the packages' stage is made of, beside the base: these, and the playbook's roles with their plugins.
+INPUTS = ["ansible/ansible.cfg", "ansible/playbooks/image.yml", "packer/ka.pkr.hcl", "packer/targets"]
+INPUTS += ["packer/bake/guest.py", "packer/bake/inside.py"]
 LATER_ROLES = {"release", "cleanup"}
 
 
