@@ -15,6 +15,7 @@ def variables(where: Place, record: Record) -> dict[str, str]:
         "ansible_ssh_private_key_file": str(where.key),
         "ansible_ssh_common_args": f"{options} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
         "ansible_python_interpreter": "/usr/bin/python3",
+        "fleet_name": where.name,
         "fleet_subnet": str(record.subnet),
     }
     if record.image.closure:
@@ -28,7 +29,7 @@ def groups(record: Record) -> dict[str, dict[str, dict[str, str]]]:
     for host in record.hosts.values():
         own = {"ansible_host": record.address(host)}
         if host.plan.disk:
-            own |= {"data_disk_device": host.plan.disk_device, "data_disk_label": host.plan.disk_label}
+            own |= {"disks_data_device": host.plan.disk_device, "disks_data_label": host.plan.disk_label}
         found.setdefault(host.plan.group, {})[host.name] = own
     return found
 

@@ -41,8 +41,8 @@ def test_every_host_is_in_its_group_with_its_address_and_its_data_disk() -> None
     assert list(groups["postgres"]["hosts"]) == ["postgres1", "postgres2", "postgres3"]
     assert groups["chroma"]["hosts"]["chroma"] == {
         "ansible_host": "10.213.4.20",
-        "data_disk_device": "/dev/disk/by-id/virtio-chroma-data",
-        "data_disk_label": "chroma-data",
+        "disks_data_device": "/dev/disk/by-id/virtio-chroma-data",
+        "disks_data_label": "chroma-data",
     }
     assert groups["api"]["hosts"]["api2"] == {"ansible_host": "10.213.4.12"}
 
@@ -51,7 +51,12 @@ def test_hosts_are_reached_with_the_labs_key_and_only_if_their_own_is_known() ->
     found = read(inventory.yaml(PLACE, record()))["all"]["vars"]
     assert found["ansible_ssh_private_key_file"] == "/labs/lab/key"
     assert "StrictHostKeyChecking=yes" in found["ansible_ssh_common_args"]
-    assert found["fleet_closure"] == "/nix/store/abc-ka"
+    told = {key: value for key, value in found.items() if key.startswith("fleet_")}
+    assert told == {
+        "fleet_name": "lab",
+        "fleet_subnet": "10.213.4.0/24",
+        "fleet_closure": "/nix/store/abc-ka",
+    }
 
 
 def test_an_unknown_closure_is_left_out() -> None:
