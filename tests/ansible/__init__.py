@@ -1,0 +1,1 @@
+"""Playbooks, without any host: what Ansible itself says."""
