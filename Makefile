@@ -9,7 +9,8 @@ DATA ?= data
 PORT ?= 8080
 PYTEST := $(PYTHON) -m pytest
 
-.PHONY: nix-test help run setup setup-dev test test-fast test-browser lint format lock clean
+.PHONY: help run setup setup-dev test test-fast test-browser nix-test image image-fast image-test lab lab-test lint \
+  format lock clean
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,10 +42,28 @@ test-browser: setup-dev ## Only the tests in a real browser
 nix-test: ## Build the closure, then run, switch, break and mend it on a bare Debian 13 root (root)
 	@tests/nix/run.sh
 
+image: ## Bake the machine image through QEMU, into build/image (root); STANDIN=--stand-in where GitHub is out of reach
+	@tools/image.sh build --source qemu $(STANDIN)
+
+image-fast: ## The same through a container: minutes instead
+	@tools/image.sh build --source null $(STANDIN)
+
+image-test: setup-dev ## Bake the image, look at it, boot it in containers and in QEMU (root)
+	@tests/image/run.sh --stand-in
+
+lab: ## Boot the image as a fleet on this machine (root); then: tools/lab --help
+	@tools/lab prepare && tools/lab up
+
+lab-test: setup-dev ## Hosts of a lab, broken on purpose (root, an image)
+	$(PYTEST) tests/fleet
+
 lint: setup-dev ## Style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	@tools/ops.sh build/ops
+	cd ansible && PATH="$(CURDIR)/build/ops/bin:$$PATH" ansible-lint --offline --profile production
+	@tools/lint-infrastructure.sh
 
 format: setup-dev ## Put the code into shape
 	$(VENV)/bin/ruff check --fix .
