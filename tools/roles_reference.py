@@ -1,4 +1,4 @@
-"""Write docs/reference/roles.md: ``python tools/roles_reference.py``; a test compares."""
+"""Write docs/reference/roles.md and ports.md: ``python tools/roles_reference.py``; a test compares."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 ROLES = ROOT / "ansible" / "roles"
 WIRING = ROLES.parent / "wiring.yml"
-PAGE = ROOT / "docs" / "reference" / "roles.md"
+MATRIX = ROLES.parent / "ports.yml"
+REFERENCE = ROOT / "docs" / "reference"
 HEAD = """# Roles
 
 Made from `ansible/roles/*/meta/argument_specs.yml` by `python tools/roles_reference.py`.
@@ -20,9 +21,26 @@ What can be set in an inventory or with `-e`. A name that is not here, or a valu
 playbook before it touches a host, with the name that was probably meant.
 """
 
+PORTS = """# Ports
 
-def page() -> str:
-    """The page's text."""
+Made from `ansible/ports.yml` by `python tools/roles_reference.py`. Hosts' firewalls let in this and nothing else;
+all of it is TCP.
+
+| to | port | from | what |
+|---|---|---|---|
+"""
+
+
+def pages() -> dict[str, str]:
+    """Each page's text by its file name."""
+    return {"roles.md": _roles(), "ports.md": PORTS + "".join(map(_port, _load(MATRIX)["ports"]))}
+
+
+def _port(row: dict[str, Any]) -> str:
+    return f"| {row['to']} | {row['port']} | {', '.join(row['from'])} | {row['what']} |\n"
+
+
+def _roles() -> str:
     return HEAD + "".join(
         _role(path.parent.parent) for path in sorted(ROLES.glob("*/meta/argument_specs.yml"))
     )
@@ -61,4 +79,5 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@ set -eu
 # identity: systemd makes a machine-id, sshd's drop-in a host key, systemd-random-seed a seed at first boot
 : > /etc/machine-id
 rm -f /var/lib/dbus/machine-id /etc/hostname /etc/hosts /etc/machine-info
+systemctl stop systemd-random-seed 2> /dev/null || : # or it would save one more on the way down
 rm -f /etc/ssh/ssh_host_* /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /boot/efi/loader/random-seed
 rm -rf /var/lib/systemd/timesync /var/lib/systemd/network /var/lib/chrony/* /var/lib/dhcp /var/lib/dhcpcd
 rm -rf /var/lib/cloud /run/cloud-init /var/lib/waagent /var/lib/google /etc/netplan/*
