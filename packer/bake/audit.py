@@ -14,6 +14,7 @@ ABSENT = {
     "/root": r"\.bash_history|\.ansible|\.cache",
     "/etc": r"hostname|passwd-|shadow-",
     "/var/lib/systemd": r"random-seed|credential\.secret",
+    "/var/lib/chrony": r".*drift.*",
     "/var/lib/dbus": r"machine-id",
     "/var/log/journal": r".*",
     "/var/lib/apt/lists": r".*(InRelease|Packages.*)",

@@ -45,7 +45,7 @@ def credentials(public_key: str, network: str) -> dict[str, str]:
 def mounted(image: Path, at: Path, options: str) -> Iterator[Path]:
     """The root partition of an image; the loop device goes with the mount."""
     at.mkdir(parents=True, exist_ok=True)
-    place = f"{options},loop,offset={disk.ROOT_AT},sizelimit={disk.ROOT_SIZE}"
+    place = f"{options},loop,offset={disk.ROOT_AT},sizelimit={image.stat().st_size - disk.ROOT_AT - disk.MIB}"
     ended = subprocess.run(
         [program("mount"), "-t", "ext4", "-o", place, str(image), str(at)],
         capture_output=True,
