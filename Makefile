@@ -9,7 +9,7 @@ DATA ?= data
 PORT ?= 8080
 PYTEST := $(PYTHON) -m pytest
 
-.PHONY: help run setup setup-dev test test-fast test-browser nix-test image image-fast image-test lab lab-test lint \
+.PHONY: help run setup setup-dev test test-fast test-browser nix-test image image-fast image-test lab lab-down lab-test lint \
   format lock clean
 
 help: ## This list
@@ -51,11 +51,15 @@ image-fast: ## The same through a container: minutes instead
 image-test: setup-dev ## Bake the image, look at it, boot it in containers and in QEMU (root)
 	@tests/image/run.sh --stand-in
 
-lab: ## Boot the image as a fleet on this machine (root); then: tools/lab --help
-	@tools/lab prepare && tools/lab up
+lab: ## Boot the image as a fleet on this machine (root); HOSTS may be given; then: tools/lab --help
+	@tools/lab prepare && tools/lab up --hosts $(or $(HOSTS),full)
 
-lab-test: setup-dev ## Hosts of a lab, broken on purpose (root, an image)
-	$(PYTEST) tests/fleet
+lab-down: ## Clear the lab away; data disks stay
+	@tools/lab down
+
+lab-test: setup-dev ## Hosts of a lab, broken on purpose (root, an image); those in QEMU take minutes
+	@tools/lab prepare
+	$(PYTEST) tests/fleet $(OPTIONS)
 
 lint: setup-dev ## Style and types
 	$(VENV)/bin/ruff check .
@@ -73,4 +77,5 @@ lock: setup-dev ## Renew both locks; UV_FLAGS=--upgrade takes newer versions
 	@tools/lock.sh
 
 clean: ## Remove everything made here, but not the data
+	@for lab in build/lab/*/lab.json; do [ ! -e "$$lab" ] || { echo "A lab is up: tools/lab down first"; exit 1; }; done
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
