@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Build the application with Nix and put it, signed, into a folder: OUT/cache, OUT/path, OUT/release.pub.
+# Build the application with Nix and put it, signed, into a folder: OUT/cache, OUT/path, OUT/release.pub;
+# OUT/variables.json says the same to Ansible (-e @FILE).
 # The signing key is made once, as OUT/release.key; it belongs nowhere else.
 # Usage: release.sh [--stand-in] [OUT]        OUT: build/release
 #   --stand-in   a try without GitHub and the Nix cache: Debian's packages stand for nixpkgs (tests/nix-standin)
@@ -7,7 +8,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 stand_in=''
 case ${1:-} in
-  -h | --help) sed -n '2,5s/^# //p' "$0"; exit 0 ;;
+  -h | --help) sed -n '2,6s/^# //p' "$0"; exit 0 ;;
   --stand-in) stand_in=1; shift ;;
 esac
 out=$(realpath -m "${1:-$root/build/release}")
@@ -53,4 +54,6 @@ fi
   mv "$out/release.key.new" "$out/release.key"
 }
 "$root/nix/deliver/publish.sh" "$path" "$out/cache" "$out/release.key"
+printf '{"release_path": "%s", "release_cache": "%s", "release_public_key": "%s"}\n' \
+  "$path" "$out/cache" "$(cat "$out/release.pub")" > "$out/variables.json"
 echo "$path" > "$out/path"
