@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -30,6 +31,7 @@ from app.stores.objects.folder import FolderStore
 from app.stores.objects.interface import ObjectStore
 from app.stores.objects.s3 import S3Store
 from app.stores.vectors import VectorIndex
+from app.tls import follow, trusting
 
 MODEL_DIR = Path(sys.prefix) / "share" / "knowledge-assistant" / "model"
 
@@ -100,7 +102,7 @@ async def open_assistant(
         stack.push_async_callback(database.close)
         objects = open_objects(settings)
         stack.push_async_callback(objects.close)
-        index = VectorIndex(endpoints.chroma_url, timeout_seconds=settings.chroma.timeout_seconds)
+        index = open_index(settings, endpoints.chroma_url, stack)
         stack.push_async_callback(index.close)
         embedder = open_embedder(settings)
         stack.push_async_callback(embedder.close)
@@ -129,6 +131,18 @@ async def open_assistant(
         )
 
 
+def open_index(settings: Settings, url: str, stack: AsyncExitStack) -> VectorIndex:
+    """The vector index at an address; while ``stack`` is open, its client's certificate is kept fresh."""
+    chosen = settings.chroma
+    tls = None
+    if chosen.ca_file or chosen.cert_file:
+        tls = trusting(chosen.ca_file, chosen.cert_file, chosen.key_file)
+        if chosen.cert_file:
+            following = asyncio.create_task(follow(tls, chosen.cert_file, chosen.key_file))
+            stack.callback(following.cancel)
+    return VectorIndex(url, timeout_seconds=chosen.timeout_seconds, tls=tls)
+
+
 def open_objects(settings: Settings) -> ObjectStore:
     """The object store that the settings name."""
     chosen = settings.objects
@@ -138,6 +152,7 @@ def open_objects(settings: Settings) -> ObjectStore:
         bucket=chosen.bucket,
         endpoint=chosen.endpoint,
         region=chosen.region,
+        ca_file=chosen.ca_file,
         access_key=chosen.access_key.get_secret_value() if chosen.access_key else None,
         secret_key=chosen.secret_key.get_secret_value() if chosen.secret_key else None,
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -27,6 +28,7 @@ from app.scratch import clear_scratch
 from app.settings import Settings
 from app.stores.database import Database
 from app.stores.migrate import migrate
+from app.tls import follow, showing
 
 log = logging.getLogger(__name__)
 # What a worker gets of our environment: settings, credentials, and what programs generally need.
@@ -122,6 +124,7 @@ async def _serve(settings: Settings, config: Path | None, stack: EmbeddedStack) 
     endpoints = Endpoints(stack.database_url, stack.chroma_url)
     async with open_assistant(settings, endpoints, reads_go_on=True) as assistant:
         api = create_app(assistant)
+        tls, following = _tls(settings)
         server = Server(
             uvicorn.Config(
                 api,
@@ -130,6 +133,7 @@ async def _serve(settings: Settings, config: Path | None, stack: EmbeddedStack) 
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=round(settings.server.drain_seconds),
+                **tls,
             ),
             settings,
             api,
@@ -142,10 +146,19 @@ async def _serve(settings: Settings, config: Path | None, stack: EmbeddedStack) 
         try:
             await server.serve()
         finally:
-            for watcher in watchers:
+            for watcher in (*watchers, *following):
                 watcher.cancel()
             await asyncio.gather(*(worker.stop() for worker in workers))
             log.info("stopped")
+
+
+def _tls(settings: Settings) -> tuple[dict[str, Any], list[asyncio.Task[None]]]:
+    """What uvicorn needs for HTTPS, if that is wanted, and the task that keeps its certificate fresh."""
+    cert, key = settings.server.cert_file, settings.server.key_file
+    if cert is None:
+        return {}, []
+    context = showing(cert, key)
+    return {"ssl_context_factory": lambda *_: context}, [asyncio.create_task(follow(context, cert, key))]
 
 
 async def _migrate(settings: Settings, url: str) -> None:

@@ -12,6 +12,7 @@ import httpx
 
 from app.errors import AssistantError
 from app.settings import load
+from app.tls import trusting
 
 
 class NoService(AssistantError):
@@ -30,9 +31,13 @@ class Refused(AssistantError):
 class Client:
     """The API of one service."""
 
-    def __init__(self, url: str, *, timeout_seconds: float = 300) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float = 300, ca_file: Path | None = None) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(timeout_seconds, connect=5))
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=httpx.Timeout(timeout_seconds, connect=5),
+            verify=trusting(ca_file) if ca_file else True,
+        )
 
     def get(self, path: str, **params: Any) -> Any:
         """What a path holds, as data."""
@@ -85,7 +90,8 @@ class Client:
 
 def connect(config: Path | None, url: str | None = None) -> Client:
     """A client of the service that the settings name, or of the one at ``url``."""
-    return Client(load(config, options={"server.url": url}).url)
+    settings = load(config, options={"server.url": url})
+    return Client(settings.url, ca_file=settings.server.ca_file)
 
 
 def _refusal(answer: httpx.Response) -> Refused:

@@ -32,6 +32,11 @@ class Server(Section):
         ["localhost", "127.0.0.1", "[::1]"],
         description="Host names that browsers may use; keeps other web sites from talking to this service.",
     )
+    cert_file: Path | None = Field(
+        None, description="Certificate (PEM): serve HTTPS. Renewed, it is read again."
+    )
+    key_file: Path | None = Field(None, description="Its key (PEM), if it is in a file of its own.")
+    ca_file: Path | None = Field(None, description="CA that commands trust; by default the machine's.")
     max_upload_bytes: int = Field(200 * MiB, gt=0, description="Largest document that is taken, in bytes.")
     drain_seconds: float = Field(10, ge=0, description="How long open requests may take after a stop.")
     ui: bool = Field(True, description="Serve the web UI beside the API.")
@@ -50,6 +55,11 @@ class Chroma(Section):
     """The vector index; without a url the embedded server in the data folder is started."""
 
     url: str | None = Field(None, description="Address of a Chroma server, such as http://10.0.0.5:8000.")
+    ca_file: Path | None = Field(None, description="CA that its certificate must be from (https).")
+    cert_file: Path | None = Field(
+        None, description="Certificate (PEM) to show it. Renewed, it is read again."
+    )
+    key_file: Path | None = Field(None, description="Its key (PEM), if it is in a file of its own.")
     timeout_seconds: Seconds = Field(10, description="Longest time of one request.")
     check_seconds: Seconds = Field(300, description="How often the index is compared with the database.")
 
@@ -60,6 +70,7 @@ class Objects(Section):
     kind: Literal["folder", "s3"] = Field("folder", description="folder or s3.")
     folder: Path | None = Field(None, description="The folder; by default 'objects' in the data folder.")
     endpoint: str | None = Field(None, description="Address of the S3 server; by default the one of AWS.")
+    ca_file: Path | None = Field(None, description="CA that the server's certificate must be from.")
     bucket: str = Field("knowledge-assistant", description="The bucket.")
     region: str = Field("us-east-1", description="The bucket's region.")
     access_key: SecretStr | None = Field(None, description="S3 access key id (secret).")
@@ -178,7 +189,8 @@ class Settings(Section):
     def url(self) -> str:
         """Address at which the commands find the service."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.server.host, self.server.host)  # noqa: S104
-        return (self.server.url or f"http://{host}:{self.server.port}").rstrip("/")
+        scheme = "https" if self.server.cert_file else "http"
+        return (self.server.url or f"{scheme}://{host}:{self.server.port}").rstrip("/")
 
     @property
     def objects_dir(self) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,10 +34,11 @@ class IndexBroken(AssistantError):
 
 
 class VectorIndex:
-    """A client of one Chroma server. ``timeout_seconds`` bounds each request."""
+    """A client of one Chroma server. ``timeout_seconds`` bounds each request, ``tls`` is for https."""
 
-    def __init__(self, url: str, *, timeout_seconds: float = 10) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float = 10, tls: ssl.SSLContext | None = None) -> None:
         self.url = url
+        self._tls = tls
         self._timeout = timeout_seconds
         self._client: Any = None  # an AsyncClientAPI; its way to close is not part of its type
         self._collections: dict[str, Any] = {}
@@ -138,11 +140,15 @@ class VectorIndex:
                 from chromadb.config import Settings
 
                 address = urlsplit(self.url)
+                settings: Any = Settings(anonymized_telemetry=False)
+                if address.scheme == "https":
+                    # without this the client looks at no certificate; it takes what httpx takes
+                    settings.chroma_server_ssl_verify = self._tls or ssl.create_default_context()
                 self._client = await chromadb.AsyncHttpClient(
                     host=address.hostname or "127.0.0.1",
                     port=address.port or (443 if address.scheme == "https" else 80),
                     ssl=address.scheme == "https",
-                    settings=Settings(anonymized_telemetry=False),
+                    settings=settings,
                 )
             return self._client
 

@@ -44,9 +44,9 @@ class S3Store:
     Args:
         endpoint: address of the server; None for Amazon's own. bucket: its name. access_key, secret_key:
         credentials; None for those that the environment gives (such as an instance's role). region: used in
-        signatures. create_bucket: whether the bucket may be made when it is missing. timeout_seconds:
-        longest silence of the server that is waited for, per try. tries: how often a request is sent at
-        most.
+        signatures. ca_file: the CA that its certificate must be from; None for the known ones.
+        create_bucket: whether the bucket may be made when it is missing. timeout_seconds: longest
+        silence of the server that is waited for, per try. tries: how often a request is sent at most.
 
     Raises:
         ObjectStoreMisconfigured: not an address, or not a name for a bucket.
@@ -60,6 +60,7 @@ class S3Store:
         access_key: str | None,
         secret_key: str | None,
         region: str = "us-east-1",
+        ca_file: Path | None = None,
         create_bucket: bool = True,
         timeout_seconds: float = 30.0,
         tries: int = 4,
@@ -74,7 +75,7 @@ class S3Store:
             session = boto3.session.Session(
                 aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=region
             )
-            make = functools.partial(_client, session, endpoint)
+            make = functools.partial(_client, session, endpoint, ca_file)
             self._client = make(timeout_seconds, tries)
             self._probe = make(min(3.0, timeout_seconds), 1)
         except (ValueError, BotoCoreError) as problem:
@@ -213,7 +214,11 @@ class S3Store:
 
 
 def _client(
-    session: boto3.session.Session, endpoint: str | None, timeout_seconds: float, tries: int
+    session: boto3.session.Session,
+    endpoint: str | None,
+    ca_file: Path | None,
+    timeout_seconds: float,
+    tries: int,
 ) -> S3Client:
     config = Config(
         signature_version="s3v4",
@@ -225,4 +230,5 @@ def _client(
         retries={"total_max_attempts": tries, "mode": "standard"},
         max_pool_connections=_THREADS * 2,
     )
-    return session.client("s3", endpoint_url=endpoint, config=config)
+    verify = str(ca_file) if ca_file else None
+    return session.client("s3", endpoint_url=endpoint, config=config, verify=verify)
