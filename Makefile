@@ -42,14 +42,14 @@ test-browser: setup-dev ## Only the tests in a real browser
 nix-test: ## Build the closure, then run, switch, break and mend it on a bare Debian 13 root (root)
 	@tests/nix/run.sh
 
-image: ## Bake the machine image through QEMU, into build/image (root); STANDIN=--stand-in where GitHub is out of reach
-	@tools/image.sh build --source qemu $(STANDIN)
+image: ## Bake the machine image through QEMU, into build/image (root); OPTIONS=--stand-in where GitHub is out of reach
+	@tools/image.sh build --source qemu $(OPTIONS)
 
 image-fast: ## The same through a container: minutes instead
-	@tools/image.sh build --source null $(STANDIN)
+	@tools/image.sh build --source null $(OPTIONS)
 
 image-test: setup-dev ## Bake the image, look at it, boot it in containers and in QEMU (root)
-	@tests/image/run.sh --stand-in
+	@tests/image/run.sh $(or $(OPTIONS),--stand-in)
 
 lab: ## Boot the image as a fleet on this machine (root); HOSTS may be given; then: tools/lab --help
 	@tools/lab prepare && tools/lab up --hosts $(or $(HOSTS),full)
