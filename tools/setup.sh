@@ -6,38 +6,15 @@ dev=
 if [ "$1" = --dev ]; then dev=1; shift; fi
 venv=$1 model=$2
 
-suitable() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
-
-find_python() {
-  for name in ${PYTHON_FOR_VENV:-} python3 python3.13 python3.12 python3.11; do
-    if suitable "$name"; then echo "$name"; return; fi
-  done
-  echo "Python 3.11, 3.12 or 3.13 is needed and none was found: install one (Debian: apt install python3)." >&2
-  exit 1
-}
-
-# Debian's python3 comes without the part that makes virtual environments.
-ensure_venv() {
-  "$1" -c 'import ensurepip, venv' 2>/dev/null && return
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "Installing python3-venv"
-    { apt-get -qq update && apt-get -qq install -y --no-install-recommends python3-venv; } >/dev/null && return
-  fi
-  echo "Python's venv module is missing. Install it (Debian: sudo apt install python3-venv), then run this again." >&2
-  exit 1
-}
+# shellcheck source=python.sh
+. "$(dirname "$0")/python.sh"
 
 install() {
   # the locks are complete, so nothing is resolved; hashes are checked
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes "$@"
 }
 
-if ! suitable "$venv/bin/python"; then
-  python=$(find_python)
-  ensure_venv "$python"
-  echo "Making $venv with $("$python" --version)"
-  "$python" -m venv --clear "$venv"
-fi
+make_venv "$venv"
 
 if [ -n "$dev" ]; then
   echo "Installing the tools for tests and lint"
