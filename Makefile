@@ -8,8 +8,9 @@ MODEL := $(VENV)/share/knowledge-assistant/model
 DATA ?= data
 PORT ?= 8080
 PYTEST := $(PYTHON) -m pytest
+OPS := .venv-ops
 
-.PHONY: help run setup setup-dev test test-fast test-browser nix-test image image-fast image-test lab lab-down lab-test lint \
+.PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible nix-test image image-fast image-test lab lab-down lab-test lint \
   format lock clean
 
 help: ## This list
@@ -28,6 +29,11 @@ $(VENV)/.ready: requirements.lock pyproject.toml tools/setup.sh $(wildcard app/e
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
 	@tools/setup.sh --dev $(VENV) $(MODEL)
 
+setup-ops: $(OPS)/.ready ## Make .venv-ops: Ansible and its linter
+
+$(OPS)/.ready: requirements-ops.lock tools/ops.sh tools/python.sh
+	@tools/ops.sh $(OPS)
+
 test: setup-dev ## All tests: unit, integration and, where Chromium is or can be installed, browser
 	@tools/chromium.sh
 	$(PYTEST)
@@ -38,6 +44,9 @@ test-fast: setup-dev ## Only the tests that need no server
 test-browser: setup-dev ## Only the tests in a real browser
 	@tools/chromium.sh
 	$(PYTEST) tests/browser
+
+test-ansible: setup-dev setup-ops ## Only the tests of the playbooks' checks; they reach no host
+	$(PYTEST) tests/ansible
 
 nix-test: ## Build the closure, then run, switch, break and mend it on a bare Debian 13 root (root)
 	@tests/nix/run.sh
@@ -61,12 +70,11 @@ lab-test: setup-dev ## Hosts of a lab, broken on purpose (root, an image); those
 	@tools/lab prepare
 	$(PYTEST) tests/fleet $(OPTIONS)
 
-lint: setup-dev ## Style and types
+lint: setup-dev setup-ops ## Style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	@tools/ops.sh build/ops
-	cd ansible && PATH="$(CURDIR)/build/ops/bin:$$PATH" ansible-lint --offline --profile production
+	cd ansible && PATH="$(CURDIR)/$(OPS)/bin:$$PATH" ansible-lint --offline --profile production
 	@tools/lint-infrastructure.sh
 
 format: setup-dev ## Put the code into shape
@@ -78,4 +86,4 @@ lock: setup-dev ## Renew both locks; UV_FLAGS=--upgrade takes newer versions
 
 clean: ## Remove everything made here, but not the data
 	@for lab in build/lab/*/lab.json; do [ ! -e "$$lab" ] || { echo "A lab is up: tools/lab down first"; exit 1; }; done
-	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OPS) build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -47,5 +47,5 @@ if [ -n "$missing" ]; then
   }
 fi
 [ -n "$release" ] || tools/release.sh ${stand_in:+"$stand_in"} build/release
-tools/ops.sh build/ops
+tools/ops.sh .venv-ops
 bake build --ansible-playbook "$PWD/build/ops/bin/ansible-playbook" "$@"
