@@ -48,4 +48,4 @@ if [ -n "$missing" ]; then
 fi
 [ -n "$release" ] || tools/release.sh ${stand_in:+"$stand_in"} build/release
 tools/ops.sh .venv-ops
-bake build --ansible-playbook "$PWD/build/ops/bin/ansible-playbook" "$@"
+bake build --ansible-playbook "$PWD/.venv-ops/bin/ansible-playbook" "$@"
