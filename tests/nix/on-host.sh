@@ -53,7 +53,7 @@ CONF
 export KA_SSH="ssh -F $work/ssh_config"
 on_host() { $KA_SSH debian "KA_RESTART='service restart $port' sh -s -- $*" < "$root/nix/deliver/host.sh"; }
 send() { NIX_REMOTE=$work/store "$root/nix/deliver/send.sh" debian "$1" "${2:-$cache}"; }
-inside() { chroot "$host" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+inside() { chroot "$host" env -i HOME=/root PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
 profile() { inside nix-env --profile /nix/var/nix/profiles/ka "$@"; }
 ka() { chroot --userspec=1000:1000 "$host" env -i HOME=/home/ka PATH=/usr/bin:/bin /nix/var/nix/profiles/ka/bin/ka "$@"; }
 serves() { # release
