@@ -16,7 +16,8 @@ case $1 in
     fi
     ;;
 esac
-for _ in $(seq 120); do
+until=$(($(date +%s) + 60))
+while [ "$(date +%s)" -lt "$until" ]; do
   if ready "$2" "$3"; then exit 0; fi
   sleep 0.5
 done
