@@ -24,7 +24,7 @@ from app.settings.model import Section, Settings
 PREFIX = "KA_"
 DEFAULT_FILE = Path("/etc/knowledge-assistant/config.toml")
 # Variables of ours that are not settings: the file itself, and facts that the packaging states.
-NOT_SETTINGS = {"KA_CONFIG", "KA_RELEASE", "KA_COMMIT", "KA_CLOSURE"}
+NOT_SETTINGS = {"KA_CONFIG", "KA_RELEASE", "KA_COMMIT", "KA_CLOSURE", "KA_LAB_DIR", "KA_LAB_IMAGE"}
 
 
 class SettingsError(AssistantError):

@@ -153,6 +153,16 @@ def test_a_part_that_is_away_is_named_and_comes_back(service: Service) -> None:
     finally:
         os.kill(chroma, signal.SIGKILL)
     wait_until(lambda: part(service, "chroma") == "ok", 20, "Chroma")
+    objects = service.data / "objects"
+    objects.rename(objects.with_name("away"))
+    objects.touch()
+    try:
+        answer = service.request("GET", "/readyz")
+        assert answer.status_code == 200  # questions need no object
+        assert answer.json()["parts"]["objects"] != "ok"
+    finally:
+        objects.unlink()
+        objects.with_name("away").rename(objects)
     servers = [postgres, *descendants(postgres)]
     for pid in servers:
         os.kill(pid, signal.SIGSTOP)

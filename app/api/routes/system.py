@@ -28,8 +28,8 @@ async def health() -> dict[str, str]:
 async def ready(request: Request, assistant: TheAssistant) -> JSONResponse:
     """Whether requests should be sent here, and each part with its reason.
 
-    The vector index may be away: questions are then answered by words alone, so it does not count. Neither
-    does a database that can only be read: questions go on, and what would change anything is answered by 503.
+    What questions can be answered without does not count: the vector index (words alone find passages then),
+    the object store (uploads and downloads get 503), a primary to write to while the database can be read.
     """
     checks = {
         "database": assistant.database.check(),
@@ -40,8 +40,8 @@ async def ready(request: Request, assistant: TheAssistant) -> JSONResponse:
     parts = dict(zip(checks, results, strict=True))
     if request.app.state.draining:
         parts["service"] = "draining: it is about to stop"
-    needed = {name: state for name, state in parts.items() if name != "chroma"}
-    answer = Ready(ready=all(state == "ok" for state in needed.values()), parts=parts)
+    needed = {parts["database"], parts.get("service", "ok")}
+    answer = Ready(ready=needed == {"ok"}, parts=parts)
     if assistant.database.reads_only:
         parts["database"] = "read only: its primary is away"
     return JSONResponse(answer.model_dump(), 200 if answer.ready else 503)
