@@ -84,7 +84,7 @@ def wait(
                 arrived(name)
                 return
             if not alive(name):
-                failures.append(f"{name} ended by itself")
+                failures.append(f"{name} ended by itself (see {where.host(name) / 'console.log'})")
             elif time.monotonic() - begun > limits[name]:
                 failures.append(f"{name} did not answer within {limits[name]:.0f} s")
             time.sleep(0.1)
