@@ -129,9 +129,8 @@ class VectorIndex:
         """Close the connections."""
         self._collections.clear()
         client, self._client = self._client, None
-        if client is not None:
-            # the client shares its connections through private state; this is the way it closes them itself
-            await client._server._cleanup()  # noqa: SLF001
+        if client is not None and (connections := _take_connections()) is not None:
+            await connections.aclose()
 
     async def _open(self) -> Any:
         async with self._opening:
@@ -139,6 +138,7 @@ class VectorIndex:
                 import chromadb
                 from chromadb.config import Settings
 
+                _take_connections()
                 address = urlsplit(self.url)
                 settings: Any = Settings(anonymized_telemetry=False)
                 if address.scheme == "https":
@@ -176,6 +176,18 @@ class VectorIndex:
                 raise Unavailable(what="Chroma", why=_reason(error)) from error
             log.warning("chroma, %s: %s", collection, _reason(error))
             raise IndexBroken(collection=collection, why=_reason(error)) from error
+
+
+def _take_connections() -> httpx.AsyncClient | None:
+    """Take the HTTP client of this event loop out of Chroma's hands.
+
+    All its clients share one for each loop, whatever their settings say, and close those of other loops too.
+    So one made for another server, or by a loop that is gone, must not be found, and only our own is closed.
+    """
+    from chromadb.api.async_fastapi import AsyncFastAPI
+
+    shared: dict[int, httpx.AsyncClient] = AsyncFastAPI._clients  # noqa: SLF001
+    return shared.pop(hash(asyncio.get_running_loop()), None)
 
 
 def _reason(error: Exception) -> str:

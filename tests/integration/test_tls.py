@@ -93,14 +93,19 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(authority: Autho
     file = authority.certificate("renewed")
     context = showing(file, None)
     following = asyncio.create_task(follow(context, file, None, every=0.05))
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
 
     async def shown() -> str:
         _, writer = await asyncio.open_connection("localhost", port, ssl=trusting(authority.ca_file))
         told: ssl.SSLSocket = writer.get_extra_info("ssl_object")
         serial = str((told.getpeercert() or {})["serialNumber"])
-        writer.close()
+        writer.transport.abort()
+        await asyncio.sleep(0)  # its socket is closed in the loop's next round
         return serial
 
     before = await shown()

@@ -58,12 +58,14 @@ def door(authority: Authority, port: int) -> Iterator[str]:
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inside, outside = await asyncio.open_connection("127.0.0.1", port)
         both = [asyncio.create_task(pump(reader, outside)), asyncio.create_task(pump(inside, writer))]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for task in both:
-            task.cancel()
-        await asyncio.gather(*both, return_exceptions=True)
-        for one in (writer, outside):
-            one.close()
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+            for one in (writer, outside):
+                one.transport.abort()
 
     server = loop.run_until_complete(asyncio.start_server(visit, "127.0.0.1", 0, ssl=context))
     thread = threading.Thread(target=loop.run_forever)
@@ -75,6 +77,7 @@ def door(authority: Authority, port: int) -> Iterator[str]:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted closes its socket in the loop's next round
 
     try:
         yield f"https://localhost:{server.sockets[0].getsockname()[1]}"
