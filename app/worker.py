@@ -12,6 +12,7 @@ from app.ingestion.worker import CONCURRENCY, Pace, Worker
 from app.metrics import INGEST_SECONDS
 from app.parsing.model import Limits
 from app.parsing.sandbox import ParserPool
+from app.stores.conninfo import for_writing
 
 
 @asynccontextmanager
@@ -42,7 +43,7 @@ async def open_worker(assistant: Assistant) -> AsyncIterator[Worker]:
             observe=lambda stage, seconds: INGEST_SECONDS.labels(stage).observe(seconds),
         )
         yield Worker(
-            assistant.endpoints.database_url,
+            for_writing(assistant.endpoints.database_url, assistant.settings.database.connect_seconds),
             assistant.database,
             assistant.index,
             assistant.queue,

@@ -22,12 +22,10 @@ from app.ingestion.index_keeper import IndexKeeper
 from app.ingestion.pipeline import Busy, Pipeline
 from app.ingestion.queue import CHECK_INDEX, INGEST, SWEEP, Queue
 from app.ingestion.sweep import Sweeper
-from app.stores.conninfo import for_writing
 from app.stores.database import Database
 from app.stores.documents import Documents
 from app.stores.vectors import IndexBroken, VectorIndex
 
-CONNECT_SECONDS = 10
 CONCURRENCY = 2  # one document is parsed while another is embedded
 LONGEST_WAIT = 60  # seconds between two tries
 KEEP_HOURS = 24  # jobs that are done can be looked at for so long
@@ -81,9 +79,7 @@ class Worker:
         self._sweeper = sweeper
         self._pace = pace
         # the queue listens on a connection of its own and brings its own pool
-        self._app = App(
-            connector=PsycopgConnector(conninfo=for_writing(url, CONNECT_SECONDS), min_size=1, max_size=4)
-        )
+        self._app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=4))
         self._define_tasks()
 
     async def run(self, *, until_empty: bool = False) -> None:

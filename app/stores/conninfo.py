@@ -42,16 +42,18 @@ def for_reading(url: str) -> str | None:
         "load_balance_hosts": "random",
     }
     standby = make_conninfo(_with(url, added), target_session_attrs="standby")
-    return make_conninfo(standby, options=f"{_options(url)} -c default_transaction_read_only=on".strip())
+    return with_option(standby, "-c default_transaction_read_only=on")
+
+
+def with_option(conninfo: str, option: str) -> str:
+    """The connection string with one more option of the server's command line."""
+    given = str(conninfo_to_dict(conninfo).get("options") or "")
+    return make_conninfo(conninfo, options=f"{given} {option}".strip())
 
 
 def _hosts(url: str) -> list[str]:
     given = conninfo_to_dict(url)
     return str(given.get("host") or given.get("hostaddr") or "").split(",")
-
-
-def _options(url: str) -> str:
-    return str(conninfo_to_dict(url).get("options") or "")
 
 
 def _with(url: str, added: dict[str, str]) -> str:

@@ -10,12 +10,11 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from app.errors import Invalid, Unavailable
-from app.stores.conninfo import for_reading, for_writing
+from app.stores.conninfo import for_reading, for_writing, with_option
 from app.stores.standby import Standby
 
 T = TypeVar("T")
@@ -160,12 +159,6 @@ class Database:
     async def check(self) -> None:
         """Raise :class:`Unavailable` unless the server answers."""
         await self.value("SELECT 1")
-
-
-def with_option(conninfo: str, option: str) -> str:
-    """The connection string with one more option of the server's command line."""
-    given = str(conninfo_to_dict(conninfo).get("options") or "")
-    return make_conninfo(conninfo, options=f"{given} {option}".strip())
 
 
 async def _try_again(pool: AsyncConnectionPool[Any]) -> None:
