@@ -14,7 +14,7 @@ from tests.lab.errors import LabError, Unusable
 from tests.lab.fixtures import NewLab
 from tests.lab.lab import Lab
 
-HOSTS = ("api1", "api2", "chroma")
+HOSTS = ("api1", "api2", "chroma1")
 SECONDS = 120
 
 
@@ -98,24 +98,24 @@ def test_a_reboot_from_within_brings_the_host_back(lab: Lab) -> None:
 
 
 def test_a_replaced_host_is_a_new_one_with_the_old_data(lab: Lab) -> None:
-    device = "/dev/disk/by-id/virtio-chroma-data"
-    blank = lab.run("chroma", f"blkid -p {device}")
+    device = "/dev/disk/by-id/virtio-chroma1-data"
+    blank = lab.run("chroma1", f"blkid -p {device}")
     assert blank.returncode == 2, "a new data disk is blank"
-    said(lab, "chroma", f"mkfs.ext4 -q -L chroma-data {device}")
-    said(lab, "chroma", f"mount {device} /mnt && echo precious > /mnt/file && umount /mnt && touch /root/old")
-    identity = said(lab, "chroma", "cat /etc/machine-id")
-    lab.replace("chroma")
-    assert said(lab, "chroma", "cat /etc/machine-id") != identity
-    assert lab.run("chroma", "test -e /root/old").returncode == 1
-    for found_by in (device, "/dev/disk/by-label/chroma-data", "LABEL=chroma-data"):
-        assert said(lab, "chroma", f"mount {found_by} /mnt && cat /mnt/file && umount /mnt") == "precious"
+    said(lab, "chroma1", f"mkfs.ext4 -q -L chroma1-data {device}")
+    said(lab, "chroma1", f"mount {device} /mnt && echo precious > /mnt/file && umount /mnt && touch /root/old")
+    identity = said(lab, "chroma1", "cat /etc/machine-id")
+    lab.replace("chroma1")
+    assert said(lab, "chroma1", "cat /etc/machine-id") != identity
+    assert lab.run("chroma1", "test -e /root/old").returncode == 1
+    for found_by in (device, "/dev/disk/by-label/chroma1-data", "LABEL=chroma1-data"):
+        assert said(lab, "chroma1", f"mount {found_by} /mnt && cat /mnt/file && umount /mnt") == "precious"
 
 
 def test_a_cut_host_is_unreachable_and_the_others_still_talk(lab: Lab) -> None:
     lab.cut("api1")
     try:
         assert not hears(lab, "api2", "api1")
-        assert hears(lab, "api2", "chroma")
+        assert hears(lab, "api2", "chroma1")
         shown = seen(lab, "api1")
         assert (shown["state"], shown["cut"], shown["ssh"]) == ("on", True, False)
     finally:
@@ -186,7 +186,7 @@ def test_a_host_gets_no_more_memory_than_its_plan_says(lab: Lab) -> None:
 
 
 def test_a_command_on_an_unknown_host_names_the_hosts_there_are(lab: Lab) -> None:
-    with pytest.raises(Unusable, match=r"Did you mean chroma\?.*It has: api1, api2, chroma"):
+    with pytest.raises(Unusable, match=r"Did you mean chroma1\?.*It has: api1, api2, chroma1"):
         lab.kill("chrome")
 
 

@@ -46,14 +46,14 @@ POINTS: dict[str, Callable[[Place], bool]] = {
     "its bridge is there": lambda place: Path("/sys/class/net", place.ident).exists(),
     "its image is mounted": lambda place: place.lower.is_mount(),
     "its first host starts": lambda place: cgroups.populated(place.ident, "api1"),
-    "its last host starts": lambda place: cgroups.populated(place.ident, "chroma"),
+    "its last host starts": lambda place: cgroups.populated(place.ident, "chroma1"),
     "it waits for its hosts": lambda place: any(place.known_hosts.glob("*")),
 }
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_down_leaves_nothing_of_a_lab_whose_tool_was_killed_when(place: Place, point: str) -> None:
-    words = [str(TOOL), "--name", place.name, "up", "--hosts", "api1,api2,chroma"]
+    words = [str(TOOL), "--name", place.name, "up", "--hosts", "api1,api2,chroma1"]
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as tool:
         deadline = time.monotonic() + 60
         while not POINTS[point](place):
@@ -69,27 +69,27 @@ def test_down_leaves_nothing_of_a_lab_whose_tool_was_killed_when(place: Place, p
 
 
 def test_a_replacement_that_was_killed_in_the_middle_can_be_made_again(new_lab: NewLab) -> None:
-    lab = new_lab("chroma", "api1")
-    folder = lab.place.host("chroma") / "root"
-    with subprocess.Popen([str(TOOL), "--name", lab.place.name, "replace", "chroma"]) as tool:
+    lab = new_lab("chroma1", "api1")
+    folder = lab.place.host("chroma1") / "root"
+    with subprocess.Popen([str(TOOL), "--name", lab.place.name, "replace", "chroma1"]) as tool:
         while folder.is_mount():
             assert tool.poll() is None
         tool.kill()
-    again = run(lab.place, "replace", "chroma")
+    again = run(lab.place, "replace", "chroma1")
     assert again.returncode == 0, again.stderr
-    assert lab.run("chroma", "hostname").stdout.strip() == "chroma"
-    assert lab.run("api1", "ping -c 1 -W 2 chroma").returncode == 0
+    assert lab.run("chroma1", "hostname").stdout.strip() == "chroma1"
+    assert lab.run("api1", "ping -c 1 -W 2 chroma1").returncode == 0
 
 
 def test_down_finds_everything_even_when_the_record_is_lost(place: Place) -> None:
-    assert run(place, "up", "--hosts", "chroma").returncode == 0
+    assert run(place, "up", "--hosts", "chroma1").returncode == 0
     place.record.unlink()
     assert run(place, "down", "--wipe").returncode == 0
     assert leftovers(place) == []
 
 
 def test_an_interrupted_up_clears_up_behind_itself(place: Place) -> None:
-    words = [str(TOOL), "--name", place.name, "up", "--hosts", "api1,chroma"]
+    words = [str(TOOL), "--name", place.name, "up", "--hosts", "api1,chroma1"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as tool:
         while not cgroups.populated(place.ident, "api1"):
             assert tool.poll() is None
@@ -102,13 +102,13 @@ def test_an_interrupted_up_clears_up_behind_itself(place: Place) -> None:
 
 
 def test_down_keeps_data_disks_unless_it_is_told_to_wipe_them(place: Place) -> None:
-    assert run(place, "up", "--hosts", "chroma").returncode == 0
-    run(place, "exec", "chroma", "mkfs.ext4 -q -L chroma-data /dev/disk/by-id/virtio-chroma-data")
+    assert run(place, "up", "--hosts", "chroma1").returncode == 0
+    run(place, "exec", "chroma1", "mkfs.ext4 -q -L chroma1-data /dev/disk/by-id/virtio-chroma1-data")
     assert "data disks stay" in run(place, "down").stderr
     assert leftovers(place) == []
-    assert place.disk("chroma").exists()
-    assert run(place, "up", "--hosts", "chroma").returncode == 0
-    assert run(place, "exec", "chroma", "ls /dev/disk/by-label").stdout.strip() == "chroma-data"
+    assert place.disk("chroma1").exists()
+    assert run(place, "up", "--hosts", "chroma1").returncode == 0
+    assert run(place, "exec", "chroma1", "ls /dev/disk/by-label").stdout.strip() == "chroma1-data"
     assert run(place, "down", "--wipe").returncode == 0
     assert not place.folder.exists()
 
@@ -116,14 +116,14 @@ def test_down_keeps_data_disks_unless_it_is_told_to_wipe_them(place: Place) -> N
 def test_a_data_disk_with_foreign_content_is_left_as_it_is(place: Place) -> None:
     place.disks.mkdir(parents=True)
     content = os.urandom(1 << 20)
-    place.disk("chroma").write_bytes(content)
-    subprocess.run(["mkswap", "-q", "-L", "foreign", place.disk("chroma")], check=True, capture_output=True)
-    content = place.disk("chroma").read_bytes()
-    up = run(place, "up", "--hosts", "chroma")
+    place.disk("chroma1").write_bytes(content)
+    subprocess.run(["mkswap", "-q", "-L", "foreign", place.disk("chroma1")], check=True, capture_output=True)
+    content = place.disk("chroma1").read_bytes()
+    up = run(place, "up", "--hosts", "chroma1")
     assert up.returncode == 0
-    assert "chroma: its data disk holds something else (LABEL foreign" in up.stderr
+    assert "chroma1: its data disk holds something else (LABEL foreign" in up.stderr
     assert run(place, "down").returncode == 0
-    assert place.disk("chroma").read_bytes() == content
+    assert place.disk("chroma1").read_bytes() == content
 
 
 def test_a_second_up_says_that_the_lab_is_there_and_harms_nothing(new_lab: NewLab) -> None:
@@ -233,7 +233,7 @@ def test_a_lab_whose_test_run_was_killed_is_cleared_away_by_the_next_run() -> No
     with subprocess.Popen(["true"]) as ended:
         ended.wait()
     place = state.place(f"test-{ended.pid}-abcdef")
-    assert run(place, "up", "--hosts", "chroma").returncode == 0
+    assert run(place, "up", "--hosts", "chroma1").returncode == 0
     clear_abandoned()
     assert leftovers(place) == []
     assert not place.folder.exists()

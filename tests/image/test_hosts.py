@@ -9,10 +9,10 @@ import pytest
 
 from tests.lab.lab import Lab
 
-HOSTS = ("api1", "api2", "chroma")
-QEMU = ("chroma",)
+HOSTS = ("api1", "api2", "chroma1")
+QEMU = ("chroma1",)
 SECONDS = 400
-CONTAINER, MACHINE = "api1", "chroma"
+CONTAINER, MACHINE = "api1", "chroma1"
 BOTH = (CONTAINER, MACHINE)
 OFF = ["etcd", "haproxy", "nftables", "patroni", "postgresql", "prometheus", "prometheus-alertmanager"]
 OFF += ["prometheus-blackbox-exporter", "prometheus-node-exporter", "prometheus-postgres-exporter"]

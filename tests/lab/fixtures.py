@@ -87,7 +87,7 @@ def lab(request: pytest.FixtureRequest, machine_ready: None) -> Iterator[Lab]:
 
 @pytest.fixture
 def new_lab(machine_ready: None) -> Iterator[NewLab]:
-    """Make labs for one test: ``new_lab("chroma", "api1", qemu=["api1"])``."""
+    """Make labs for one test: ``new_lab("chroma1", "api1", qemu=["api1"])``."""
     with ExitStack() as stack:
 
         def make(*hosts: str, qemu: Sequence[str] = ()) -> Lab:

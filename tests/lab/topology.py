@@ -31,23 +31,23 @@ class HostPlan:
 
 
 HOSTS = (
-    HostPlan("balancer", "balancer", 10, 512),
+    HostPlan("balancer1", "balancer", 10, 512),
     HostPlan("api1", "api", 11, 2048),
     HostPlan("api2", "api", 12, 2048),
-    HostPlan("chroma", "chroma", 20, 2048, disk=8),
+    HostPlan("chroma1", "chroma", 20, 2048, disk=8),
     HostPlan("postgres1", "postgres", 31, 1024, disk=8),
     HostPlan("postgres2", "postgres", 32, 1024, disk=8),
     HostPlan("postgres3", "postgres", 33, 1024, disk=8),
-    HostPlan("objects", "objects", 40, 512, disk=8),
-    HostPlan("monitoring", "monitoring", 50, 1024, disk=8),
-    HostPlan("backup", "backup", 60, 512, disk=8),
+    HostPlan("objects1", "objects", 40, 512, disk=8),
+    HostPlan("monitoring1", "monitoring", 50, 1024, disk=8),
+    HostPlan("backup1", "backup", 60, 512, disk=8),
 )
 BY_NAME = {host.name: host for host in HOSTS}
 FLEETS = {
     "full": tuple(BY_NAME),
-    "serving": tuple(name for name in BY_NAME if name not in {"monitoring", "backup"}),
+    "serving": tuple(name for name in BY_NAME if name not in {"monitoring1", "backup1"}),
     "database": ("postgres1", "postgres2", "postgres3"),
-    "small": ("balancer", "api1", "chroma", "postgres1", "objects"),
+    "small": ("balancer1", "api1", "chroma1", "postgres1", "objects1"),
     "one": ("api1",),
 }
 KNOWN = f"Hosts: {', '.join(BY_NAME)}. Fleets: {', '.join(FLEETS)}."

@@ -39,10 +39,10 @@ def read(text: str) -> dict[str, Any]:
 def test_every_host_is_in_its_group_with_its_address_and_its_data_disk() -> None:
     groups = read(inventory.yaml(PLACE, record()))["all"]["children"]
     assert list(groups["postgres"]["hosts"]) == ["postgres1", "postgres2", "postgres3"]
-    assert groups["chroma"]["hosts"]["chroma"] == {
+    assert groups["chroma"]["hosts"]["chroma1"] == {
         "ansible_host": "10.213.4.20",
-        "disks_data_device": "/dev/disk/by-id/virtio-chroma-data",
-        "disks_data_label": "chroma-data",
+        "disks_data_device": "/dev/disk/by-id/virtio-chroma1-data",
+        "disks_data_label": "chroma1-data",
     }
     assert groups["api"]["hosts"]["api2"] == {"ansible_host": "10.213.4.12"}
 
@@ -65,7 +65,7 @@ def test_an_unknown_closure_is_left_out() -> None:
 
 def test_every_host_is_told_the_names_of_all_others() -> None:
     lines = identity.hosts_file(record()).splitlines()
-    assert "10.213.4.10 balancer" in lines
+    assert "10.213.4.10 balancer1" in lines
     assert len([line for line in lines if line.startswith("10.213.4.")]) == 10
 
 

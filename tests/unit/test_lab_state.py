@@ -22,7 +22,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 def record() -> Record:
     hosts = {plan.name: Host(plan, "nspawn") for plan in choose(["small"])}
-    hosts["chroma"] = Host(hosts["chroma"].plan, "qemu", cut=True)
+    hosts["chroma1"] = Host(hosts["chroma1"].plan, "qemu", cut=True)
     return Record(IPv4Network("10.213.4.0/24"), Image(Path("/image.raw"), 1, 2, None), hosts, created=5.0)
 
 

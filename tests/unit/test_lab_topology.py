@@ -25,7 +25,7 @@ def test_hosts_and_fleets_may_be_mixed_and_each_host_comes_once_in_the_order_of_
 
 def test_a_misspelt_host_is_refused_with_the_right_name() -> None:
     with pytest.raises(
-        Unusable, match=r"no host or fleet 'postgress1'. Did you mean postgres1\? Hosts: balancer"
+        Unusable, match=r"no host or fleet 'postgress1'. Did you mean postgres1\? Hosts: balancer1"
     ):
         choose(["postgress1"])
 
