@@ -93,7 +93,7 @@ def test_an_interrupted_up_clears_up_behind_itself(place: Place) -> None:
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as tool:
         while not cgroups.populated(place.ident, "api1"):
             assert tool.poll() is None
-        tool.send_signal(signal.SIGINT)
+        tool.send_signal(signal.SIGTERM)
         _, told = tool.communicate(timeout=30)
     assert tool.returncode == 130
     assert "interrupted" in told
