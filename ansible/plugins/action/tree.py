@@ -12,13 +12,15 @@ from ansible.template import trust_as_template
 from ansible.plugins.action import ActionBase
 
 EXECUTABLE = stat.S_IXUSR
+SANDBOX = Path(__file__).parents[2] / "sandbox.conf"
 
 
 class ActionModule(ActionBase):
     """``src`` (folder below the role's ``templates``) holds files by their path on the host.
 
-    A name ending in ``.j2`` is a template. What may be executed here is executable there. The other arguments
-    are those of the module ``tree``, which writes what differs.
+    A name ending in ``.j2`` is a template. What may be executed here is executable there. Each unit in
+    ``sandboxed`` gets ``ansible/sandbox.conf`` as a drop-in of its own. The other arguments are those of the
+    module ``tree``, which writes what differs.
     """
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -31,6 +33,9 @@ class ActionModule(ActionBase):
         arguments["files"] = {
             target: self._file(path, task_vars or {}) for target, path in sorted(_targets(folder).items())
         }
+        for unit in arguments.pop("sandboxed", []):
+            drop_in = f"/etc/systemd/system/{unit}.d/10-sandbox.conf"
+            arguments["files"][drop_in] = self._file(SANDBOX, {})
         result: dict[str, Any] = self._execute_module(
             module_name="tree", module_args=arguments, task_vars=task_vars
         )
