@@ -48,7 +48,7 @@ EXAMPLES = """
     url: https://balancer1
     ca: /etc/knowledge-assistant/tls/ca.crt
     knowledge_base: known-questions
-    known: [{question: How high is the tower?, document: tower.md, words: [41 metres]}]
+    known: [{question: "How high is the tower?", document: tower.md, words: [41 metres]}]
 """
 RETURN = """
 added: {type: list, elements: str, returned: taught, description: Names of the documents that were uploaded.}
