@@ -8,6 +8,7 @@ from app import __version__
 from app.api import problems
 from app.api.guard import Guard
 from app.api.routes import documents, jobs, knowledge_bases, questions, system
+from app.api.traffic import Traffic
 from app.assistant import Assistant
 
 DESCRIPTION = """Ask your own documents; answers come with citations that were checked against their text.
@@ -30,6 +31,7 @@ def create_app(assistant: Assistant) -> FastAPI:
     )
     api.state.assistant = assistant
     api.state.draining = False
+    api.state.traffic = traffic = Traffic(settings.server.drain_folder)
     problems.install(api)
     for resource in (knowledge_bases, documents, jobs, questions):
         api.include_router(resource.router, prefix="/api/v1")
@@ -42,5 +44,6 @@ def create_app(assistant: Assistant) -> FastAPI:
         Guard,
         allowed_hosts=settings.server.allowed_hosts,
         max_upload_bytes=settings.server.max_upload_bytes,
+        traffic=traffic,
     )
     return api

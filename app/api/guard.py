@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
+from app.api.traffic import Traffic
 from app.errors import AssistantError
 from app.metrics import REQUEST_SECONDS, REQUESTS
 
@@ -44,8 +45,11 @@ class StrangeOrigin(AssistantError):
 class Guard:
     """ASGI middleware around the whole service."""
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: Sequence[str], max_upload_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, allowed_hosts: Sequence[str], max_upload_bytes: int, traffic: Traffic
+    ) -> None:
         self._app = app
+        self._traffic = traffic
         self._hosts = set(allowed_hosts)
         self._limit = max_upload_bytes
 
@@ -61,7 +65,8 @@ class Guard:
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
-        await self._counted(scope, self._limited(receive), send)
+        with self._traffic.request(scope["path"]):
+            await self._counted(scope, self._limited(receive), send)
 
     def _fault(self, headers: dict[bytes, str]) -> AssistantError | None:
         host = urlsplit(f"//{headers.get(b'host', '')}").netloc

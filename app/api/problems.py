@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -11,10 +12,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from app.errors import AssistantError
+from app.errors import AssistantError, NotFound, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "5"  # seconds
+STALE_SECONDS = 1.0  # what was not found so soon after a standby was read may only be missing there
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +52,13 @@ def install(api: FastAPI) -> None:
     """Answer every error of this service with a problem."""
 
     @api.exception_handler(AssistantError)
-    async def ours(_: Request, error: AssistantError) -> JSONResponse:
+    async def ours(request: Request, error: AssistantError) -> JSONResponse:
+        database = request.app.state.assistant.database
+        if isinstance(error, NotFound) and database.stale_since(time.monotonic() - STALE_SECONDS):
+            why = (
+                f"only a copy can be read, which may be older, and in it there is no {error.details['kind']}"
+            )
+            return of_error(Unavailable(what="PostgreSQL", why=f"{why} '{error.details['name']}'"))
         return of_error(error)
 
     @api.exception_handler(RequestValidationError)

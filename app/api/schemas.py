@@ -147,6 +147,7 @@ class Ready(BaseModel):
 
     ready: bool = Field(examples=[True])
     parts: dict[str, str] = Field(examples=[{"database": "ok", "chroma": "ok", "objects": "ok"}])
+    under_way: int = Field(examples=[2], description="Requests that are being answered at this moment.")
 
 
 class Version(BaseModel):

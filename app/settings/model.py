@@ -39,6 +39,10 @@ class Server(Section):
     ca_file: Path | None = Field(None, description="CA that commands trust; by default the machine's.")
     max_upload_bytes: int = Field(200 * MiB, gt=0, description="Largest document that is taken, in bytes.")
     drain_seconds: float = Field(10, ge=0, description="How long open requests may take after a stop.")
+    drain_folder: Path = Field(
+        Path("/etc/knowledge-assistant/drained"),
+        description="While a file is in it, /readyz tells load balancers to send nothing here.",
+    )
     ui: bool = Field(True, description="Serve the web UI beside the API.")
 
 

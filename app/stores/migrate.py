@@ -2,15 +2,22 @@
 
 Our own files lie in ``app/stores/migrations``; the job queue brings its own and is treated the same way. Each
 runs in a transaction together with the row that records it.
+
+A release is deployed while the one before it runs, and may be taken back after it has changed the schema.
+So a file says in its first line, ``-- needs: STEP``, the newest step that a release has to know in order to
+work once this one was made. What only adds needs a step of the past; what takes away needs the one that came
+in its place. The line is kept in the database, where older releases read it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import psycopg
 from procrastinate.schema import SchemaManager
 
 from app.errors import AssistantError
@@ -18,6 +25,17 @@ from app.stores.database import Connection, Database
 
 # Any number will do, as long as every release takes the same one.
 ADVISORY_LOCK = 4_702_111_234
+LOCK_SECONDS = 10  # a step that waits longer for a table gives up: whoever comes after it waits as well
+NEEDS = re.compile(r"-- needs: (\w+)$")
+# what a step does wrong, not what happens to the connection
+FAILURES = (
+    psycopg.ProgrammingError,
+    psycopg.IntegrityError,
+    psycopg.DataError,
+    psycopg.errors.LockNotAvailable,
+)
+# the table may be of a time when it had no such column
+READ = "SELECT name, to_jsonb(migrations) ->> 'needs' AS needs FROM migrations"
 
 
 class NewerSchema(AssistantError):
@@ -26,18 +44,37 @@ class NewerSchema(AssistantError):
     advice = "Run that release, or restore a backup that this one wrote."
 
 
+class NotBeside(AssistantError):
+    """The step {name} of the schema would break a release that still runs and does not know {needs}."""
+
+    advice = "Deploy a release between the two first."
+
+
+class BrokenStep(AssistantError):
+    """The step {name} of the schema failed, and nothing was changed: {why}"""
+
+    advice = "The release needs a correction."
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step; ``sql`` may hold several statements."""
+    """One step; ``sql`` may hold several statements, ``needs`` is what a release has to know afterwards.
+
+    Without it none but releases that know this very step can work afterwards.
+    """
 
     name: str
     sql: str
+    needs: str | None
 
 
-async def migrate(database: Database) -> list[str]:
+async def migrate(database: Database, beside: Collection[Collection[str]] = ()) -> list[str]:
     """Bring the schema up to date and return the names of the steps that were applied.
 
-    Raises :class:`NewerSchema` when the database knows a step that this release does not.
+    ``beside`` has what each release knows that goes on running meanwhile (its :func:`known`).
+
+    Raises :class:`NewerSchema` when the database has a step that this release cannot work with,
+    :class:`NotBeside` and :class:`BrokenStep` as they say.
     """
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
@@ -45,46 +82,73 @@ async def migrate(database: Database) -> list[str]:
             "CREATE TABLE IF NOT EXISTS migrations"
             " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
         )
-        known = {row["name"] async for row in await connection.execute("SELECT name FROM migrations")}
-        return await _apply(connection, known)
+        await connection.execute("ALTER TABLE migrations ADD COLUMN IF NOT EXISTS needs text")
+        made = {row["name"]: row["needs"] async for row in await connection.execute(READ)}
+        return await _apply(connection, made, beside)
 
 
-async def pending(database: Database) -> list[str]:
-    """Names of the steps that :func:`migrate` would apply; raises :class:`NewerSchema` as it does."""
+async def pending(database: Database, beside: Collection[Collection[str]] = ()) -> list[str]:
+    """Names of the steps that :func:`migrate` would apply; raises as it does."""
     if await database.value("SELECT to_regclass('migrations')") is None:
-        return [step.name for step in _steps()]
-    known = {row["name"] for row in await database.rows("SELECT name FROM migrations")}
-    _refuse_newer(known)
-    return [step.name for step in _steps() if step.name not in known]
+        return known()
+    made = {row["name"]: row["needs"] for row in await database.rows(READ)}
+    return [step.name for step in _missing(made, beside)]
 
 
-async def _apply(connection: Connection, known: set[str]) -> list[str]:
-    _refuse_newer(known)
-    fresh = not any(name.startswith("queue/") for name in known)
-    applied = []
-    for step in _steps():
-        if step.name in known:
-            continue
-        # The queue's whole schema holds all of its migrations, so a fresh database only records them.
-        if not (fresh and step.name.startswith("queue/") and step.name != "queue/schema"):
-            # the text is a file of this package or of the queue's, never anybody's input
-            await connection.execute(step.sql)
-        await connection.execute("INSERT INTO migrations (name) VALUES (%s)", (step.name,))
-        applied.append(step.name)
-    return applied
+def known() -> list[str]:
+    """Names of all steps that this release knows."""
+    return [step.name for step in _steps()]
 
 
-def _refuse_newer(known: set[str]) -> None:
-    ours = {step.name for step in _steps()}
-    # the queue may drop old migrations of its own from a later release
-    if newer := sorted(name for name in known - ours if not name.startswith("queue/")):
-        raise NewerSchema(name=newer[-1])
+async def _apply(
+    connection: Connection, made: Mapping[str, str | None], beside: Collection[Collection[str]]
+) -> list[str]:
+    missing = _missing(made, beside)
+    fresh = not any(name.startswith("queue/") for name in made)
+    if missing:
+        await connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_SECONDS}s",))
+    for step in missing:
+        try:
+            # The queue's whole schema holds all of its migrations, so a fresh database only records them.
+            if not (fresh and step.name.startswith("queue/") and step.name != "queue/schema"):
+                # the text is a file of this package or of the queue's, never anybody's input
+                await connection.execute(step.sql)
+        except FAILURES as error:
+            raise BrokenStep(name=step.name, why=str(error).partition("\n")[0]) from error
+        await connection.execute(
+            "INSERT INTO migrations (name, needs) VALUES (%s, %s)", (step.name, step.needs)
+        )
+    return [step.name for step in missing]
+
+
+def _missing(made: Mapping[str, str | None], beside: Collection[Collection[str]]) -> list[Migration]:
+    """The steps that are not made yet, none of which hurts a release that runs beside this one."""
+    ours = set(known())
+    for name in sorted(made.keys() - ours):
+        # the queue may drop old migrations of its own from a later release
+        if not name.startswith("queue/") and made[name] not in ours:
+            raise NewerSchema(name=name)
+    missing = [step for step in _steps() if step.name not in made]
+    for step in missing:
+        if not all(_bears(release, step) for release in beside):
+            raise NotBeside(name=step.name, needs=step.needs or step.name)
+    return missing
+
+
+def _bears(release: Collection[str], step: Migration) -> bool:
+    """Whether a release works on once the step was made."""
+    if step.name.startswith("queue/"):
+        # procrastinate's own rule: "pre" before, "post" after all processes run its new version
+        return "_post_" not in step.name or step.name in release
+    return (step.needs or step.name) in release
 
 
 def _steps() -> Iterator[Migration]:
-    yield Migration("queue/schema", SchemaManager.get_schema())
+    yield Migration("queue/schema", SchemaManager.get_schema(), None)
     for file in sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql")):
-        yield Migration(f"queue/{file.stem}", file.read_text(encoding="utf-8"))
+        yield Migration(f"queue/{file.stem}", file.read_text(encoding="utf-8"), None)
     folder = resources.files("app.stores") / "migrations"
     for name in sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql")):
-        yield Migration(name.removesuffix(".sql"), (folder / name).read_text(encoding="utf-8"))
+        sql = (folder / name).read_text(encoding="utf-8")
+        needs = NEEDS.match(sql.partition("\n")[0])
+        yield Migration(name.removesuffix(".sql"), sql, needs[1] if needs else None)

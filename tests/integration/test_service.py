@@ -144,6 +144,7 @@ def test_a_part_that_is_away_is_named_and_comes_back(service: Service) -> None:
     assert service.request("GET", "/readyz").json() == {
         "ready": True,
         "parts": {"database": "ok", "objects": "ok", "chroma": "ok"},
+        "under_way": 0,
     }
     os.kill(chroma, signal.SIGSTOP)
     try:

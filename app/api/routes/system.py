@@ -40,8 +40,10 @@ async def ready(request: Request, assistant: TheAssistant) -> JSONResponse:
     parts = dict(zip(checks, results, strict=True))
     if request.app.state.draining:
         parts["service"] = "draining: it is about to stop"
+    elif names := request.app.state.traffic.drained_by:
+        parts["service"] = f"drained: {', '.join(names)}"
     needed = {parts["database"], parts.get("service", "ok")}
-    answer = Ready(ready=needed == {"ok"}, parts=parts)
+    answer = Ready(ready=needed == {"ok"}, parts=parts, under_way=request.app.state.traffic.under_way)
     if assistant.database.reads_only:
         parts["database"] = "read only: its primary is away"
     return JSONResponse(answer.model_dump(), 200 if answer.ready else 503)

@@ -1,0 +1,39 @@
+"""Whether requests should come to this service, and how many it has under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Looks at the service, and the connection that each open page of the UI keeps: nobody waits for their end.
+UNCOUNTED = ("/readyz", "/healthz", "/metrics", "/version", "/gradio_api/heartbeat")
+
+
+class Traffic:
+    """What load balancers, and whoever wants to stop the service, have to know.
+
+    Each file in ``folder`` is somebody's wish that nothing be sent here; it outlives the process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.under_way = 0
+
+    @property
+    def drained_by(self) -> list[str]:
+        """Names of those files."""
+        try:
+            return sorted(path.name for path in self._folder.iterdir())
+        except OSError:
+            return []
+
+    @contextmanager
+    def request(self, path: str) -> Iterator[None]:
+        """Count a request while the block runs."""
+        counts = 0 if path.startswith(UNCOUNTED) else 1
+        self.under_way += counts
+        try:
+            yield
+        finally:
+            self.under_way -= counts
