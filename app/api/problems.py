@@ -55,10 +55,8 @@ def install(api: FastAPI) -> None:
     async def ours(request: Request, error: AssistantError) -> JSONResponse:
         database = request.app.state.assistant.database
         if isinstance(error, NotFound) and database.stale_since(time.monotonic() - STALE_SECONDS):
-            why = (
-                f"only a copy can be read, which may be older, and in it there is no {error.details['kind']}"
-            )
-            return of_error(Unavailable(what="PostgreSQL", why=f"{why} '{error.details['name']}'"))
+            why = "only a copy can be read now, and what is missing in it may be new"
+            return of_error(Unavailable(what="PostgreSQL", why=why))
         return of_error(error)
 
     @api.exception_handler(RequestValidationError)

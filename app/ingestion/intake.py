@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from app.errors import AssistantError
 from app.ingestion.names import clean_name
 from app.ingestion.publish import retire
 from app.ingestion.queue import Queue
 from app.stores.database import Connection, Database
-from app.stores.documents import UNREADABLE, Document, Documents
+from app.stores.documents import UNREADABLE, Document, Documents, get_document
 from app.stores.generations import lock_knowledge_base
 from app.stores.knowledge_bases import KnowledgeBase
 from app.stores.objects.interface import ObjectStore
@@ -36,6 +36,17 @@ class Accepted:
 
     document: Document
     duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What is uploaded; ``id`` is that of its document unless the file is here already."""
+
+    id: UUID
+    knowledge_base_id: int
+    name: str
+    sha256: str
+    size_bytes: int
 
 
 class Intake:
@@ -62,34 +73,45 @@ class Intake:
         # noted for removal until a row has them, so that a kill in between leaves no bytes behind
         await self._database.execute("INSERT INTO removed_objects (sha256) VALUES (%s)", sha256)
         await self._objects.put_file(key, file)
-        async with self._database.transaction() as connection:
+        new = NewFile(uuid4(), knowledge_base.id, name, sha256, size)
+
+        async def take_in(connection: Connection) -> Document:
             await hold_object(connection, sha256)
             if not await self._objects.exists(key):
                 # a removal of the last document with these bytes came between
                 await self._objects.put_file(key, file)
             await lock_knowledge_base(connection, knowledge_base.id)
-            found = await self._same_file(connection, knowledge_base.id, name, sha256)
-            document_id = found or await self._insert(connection, knowledge_base.id, name, sha256, size)
+            found = await self._same_file(connection, new)
+            if found is None:
+                await self._insert(connection, new)
             await connection.execute("DELETE FROM removed_objects WHERE sha256 = %s", (sha256,))
-        document = await self._documents.get(document_id)
-        if found and document.state in UNREADABLE:
+            return await get_document(connection, found or new.id)
+
+        # done twice, it finds its own document
+        document = await self._database.write(take_in, repeatable=True)
+        duplicate = document.id != new.id
+        if duplicate and document.state in UNREADABLE:
             document = await self.retry(document.id)
-        return Accepted(document, duplicate=found is not None)
+        return Accepted(document, duplicate=duplicate)
 
     async def retry(self, document_id: UUID) -> Document:
         """Read a document again that could not be read; raises :class:`NothingToRetry`, ``NotFound``."""
-        document = await self._documents.get(document_id)
-        async with self._database.transaction() as connection:
+
+        async def queue_again(connection: Connection) -> Document:
             cursor = await connection.execute(
                 """UPDATE documents SET state = 'queued', message = NULL, parsed = false, pages = 0,
                 chunks_done = 0, chunks_total = NULL, updated_at = now()
-                WHERE id = %s AND state = ANY (%s::text[]) RETURNING id""",
+                WHERE id = %s AND state = ANY (%s::text[]) RETURNING knowledge_base_id""",
                 (document_id, list(UNREADABLE)),
             )
-            if await cursor.fetchone() is None:
+            changed = await cursor.fetchone()
+            if changed is None:
+                document = await get_document(connection, document_id)
                 raise NothingToRetry(name=document.name, state=document.state)
-            await self._enqueue(connection, document_id, document.knowledge_base_id)
-        return await self._documents.get(document_id)
+            await self._enqueue(connection, document_id, changed["knowledge_base_id"])
+            return await get_document(connection, document_id)
+
+        return await self._database.write(queue_again)
 
     async def delete(self, document_id: UUID) -> None:
         """Remove a document everywhere; raises :class:`NotFound`.
@@ -97,14 +119,18 @@ class Intake:
         It stops answering at once. Its bytes and vectors follow by a job that is tried until it is done.
         """
         document = await self._documents.get(document_id)
-        async with self._database.transaction() as connection:
+
+        async def remove(connection: Connection) -> None:
             await lock_knowledge_base(connection, document.knowledge_base_id)
             await retire(connection, document.knowledge_base_id, [document_id])
             await self._queue.sweep(connection)
 
+        await self._database.write(remove, repeatable=True)
+
     async def delete_knowledge_base(self, knowledge_base: KnowledgeBase) -> None:
         """Remove a knowledge base with all its documents."""
-        async with self._database.transaction() as connection:
+
+        async def remove(connection: Connection) -> None:
             await lock_knowledge_base(connection, knowledge_base.id)
             await connection.execute(
                 """INSERT INTO removed_objects
@@ -122,40 +148,41 @@ class Intake:
             await connection.execute("DELETE FROM knowledge_bases WHERE id = %s", (knowledge_base.id,))
             await self._queue.sweep(connection)
 
-    async def _same_file(
-        self, connection: Connection, knowledge_base_id: int, name: str, sha256: str
-    ) -> UUID | None:
+        await self._database.write(remove, repeatable=True)
+
+    async def _same_file(self, connection: Connection, new: NewFile) -> UUID | None:
         """The document that makes this upload unnecessary, if there is one."""
         cursor = await connection.execute(
             """SELECT id, name, version, sha256 FROM documents
             WHERE knowledge_base_id = %s AND (name = %s OR sha256 = %s)""",
-            (knowledge_base_id, name, sha256),
+            (new.knowledge_base_id, new.name, new.sha256),
         )
         rows = await cursor.fetchall()
-        versions = [row for row in rows if row["name"] == name]
+        versions = [row for row in rows if row["name"] == new.name]
         for row in versions:
-            if row["sha256"] == sha256:
+            if row["sha256"] == new.sha256:
                 # an older version was uploaded again: what was meant to follow it is out of date
                 newer = [other["id"] for other in versions if other["version"] > row["version"]]
-                await retire(connection, knowledge_base_id, newer)
+                await retire(connection, new.knowledge_base_id, newer)
                 await self._queue.sweep(connection)
                 return UUID(str(row["id"]))
-        elsewhere = [row for row in rows if row["name"] != name]
+        elsewhere = [row for row in rows if row["name"] != new.name]
         return UUID(str(elsewhere[0]["id"])) if elsewhere and not versions else None
 
-    async def _insert(
-        self, connection: Connection, knowledge_base_id: int, name: str, sha256: str, size: int
-    ) -> UUID:
-        cursor = await connection.execute(
-            """INSERT INTO documents (knowledge_base_id, name, version, sha256, size_bytes)
-            SELECT %(kb)s, %(name)s, coalesce(max(version), 0) + 1, %(sha256)s, %(size)s
-            FROM documents WHERE knowledge_base_id = %(kb)s AND name = %(name)s RETURNING id""",
-            {"kb": knowledge_base_id, "name": name, "sha256": sha256, "size": size},
+    async def _insert(self, connection: Connection, new: NewFile) -> None:
+        await connection.execute(
+            """INSERT INTO documents (id, knowledge_base_id, name, version, sha256, size_bytes)
+            SELECT %(id)s, %(kb)s, %(name)s, coalesce(max(version), 0) + 1, %(sha256)s, %(size)s
+            FROM documents WHERE knowledge_base_id = %(kb)s AND name = %(name)s""",
+            {
+                "id": new.id,
+                "kb": new.knowledge_base_id,
+                "name": new.name,
+                "sha256": new.sha256,
+                "size": new.size_bytes,
+            },
         )
-        row = await cursor.fetchone()
-        document_id = UUID(str(row and row["id"]))
-        await self._enqueue(connection, document_id, knowledge_base_id)
-        return document_id
+        await self._enqueue(connection, new.id, new.knowledge_base_id)
 
     async def _enqueue(self, connection: Connection, document_id: UUID, knowledge_base_id: int) -> None:
         job_id = await self._queue.ingest(connection, document_id, knowledge_base_id)

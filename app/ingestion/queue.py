@@ -11,6 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
 from psycopg.types.json import Jsonb
 
 from app.errors import NotFound
@@ -62,13 +63,16 @@ class Queue:
 
         Checks of one knowledge base never run side by side, since each may rebuild its index.
         """
-        async with self._database.transaction() as connection:
+
+        async def put_in(connection: Connection) -> None:
             await self._once(
                 connection,
                 CHECK_INDEX,
                 f"check-index-{knowledge_base_id}",
                 {"knowledge_base_id": knowledge_base_id, "deep": deep},
             )
+
+        await self._database.write(put_in, repeatable=True)
 
     async def get(self, job_id: int) -> Job:
         """The job; raises :class:`NotFound`."""
@@ -128,4 +132,8 @@ class Queue:
         task_kwargs: dict[str, str | int | bool],
     ) -> int:
         deferrer = self._app.configure_task(task, lock=lock, connection=connection, allow_unknown=True)
-        return await deferrer.defer_async(**task_kwargs)
+        try:
+            return await deferrer.defer_async(**task_kwargs)
+        except ConnectorException as error:
+            # the transaction's owner has to know what PostgreSQL said
+            raise error.__cause__ or error from None

@@ -72,7 +72,7 @@ class Search:
 
         Raises :class:`NotFound` for an unknown knowledge base, :class:`Unavailable` if the database is away.
         """
-        started = time.perf_counter()
+        started, clock = time.perf_counter(), time.monotonic()
         seconds: dict[str, float] = {}
         degraded: list[tuple[str, str]] = []
         scope = await self._scope(knowledge_base)
@@ -81,7 +81,7 @@ class Search:
         fused = fuse(dense, lexical, weight, limit)
         passages = await _timed("passages", seconds, self._load(fused))
         seconds["total"] = time.perf_counter() - started
-        if self._database.reads_only:
+        if self._database.stale_since(clock):
             degraded.append(READ_ONLY)
         return Found(passages, seconds, degraded)
 
@@ -131,8 +131,9 @@ class Search:
         except IndexBroken as broken:
             self._scopes.clear()
             degraded.append(NO_INDEX)
-            with suppress(Unavailable):  # whoever looks at the index next reports it again
-                await self._report(generation, broken.message)
+            if not self._database.reads_only:  # that would wait for the primary
+                with suppress(Unavailable):  # whoever looks at the index next reports it again
+                    await self._report(generation, broken.message)
         return []
 
     async def _load(self, fused: list[Fused]) -> list[Passage]:

@@ -6,6 +6,8 @@ https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 
 from __future__ import annotations
 
+from itertools import cycle
+
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 # A host that lost its power says nothing any more: after these seconds a connection to it is given up.
@@ -16,11 +18,12 @@ NOTICE = {
     "tcp_user_timeout": "6000",  # milliseconds
 }
 CONNECT_SECONDS = 2  # to one of several hosts
+PLACE = ("host", "hostaddr", "port")  # what may be a list with commas
 
 
 def for_writing(url: str, connect_seconds: float) -> str:
     """The string that leads to the one host that takes writes; ``connect_seconds`` bounds each attempt."""
-    several = len(_hosts(url)) > 1
+    several = len(each_host(url)) > 1
     added = {
         **NOTICE,
         "application_name": "knowledge-assistant",
@@ -33,13 +36,12 @@ def for_writing(url: str, connect_seconds: float) -> str:
 
 def for_reading(url: str) -> str | None:
     """The string that leads to any standby, in sessions that cannot write; ``None`` for a single host."""
-    if len(_hosts(url)) < 2:
+    if len(each_host(url)) < 2:
         return None
     added = {
         **NOTICE,
         "application_name": "knowledge-assistant-reading",
         "connect_timeout": str(CONNECT_SECONDS),
-        "load_balance_hosts": "random",
     }
     standby = make_conninfo(_with(url, added), target_session_attrs="standby")
     return with_option(standby, "-c default_transaction_read_only=on")
@@ -51,9 +53,17 @@ def with_option(conninfo: str, option: str) -> str:
     return make_conninfo(conninfo, options=f"{given} {option}".strip())
 
 
-def _hosts(url: str) -> list[str]:
-    given = conninfo_to_dict(url)
-    return str(given.get("host") or given.get("hostaddr") or "").split(",")
+def each_host(conninfo: str) -> list[str]:
+    """The connection string once for each of its hosts."""
+    given = conninfo_to_dict(conninfo)
+    lists = {name: str(given[name]).split(",") for name in PLACE if given.get(name)}
+    several = max((len(values) for values in lists.values()), default=1)
+    # one port may stand for all hosts
+    columns = {name: cycle(values) for name, values in lists.items()}
+    return [
+        make_conninfo(conninfo, **{name: next(values) for name, values in columns.items()})
+        for _ in range(several)
+    ]
 
 
 def _with(url: str, added: dict[str, str]) -> str:

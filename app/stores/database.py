@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, LiteralString, TypeVar
-from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg.rows import DictRow
+from psycopg_pool import PoolTimeout
 
 from app.errors import Invalid, Unavailable
 from app.stores.conninfo import for_reading, for_writing, with_option
+from app.stores.pool import FAULTS, Connection, Pool, is_away
 from app.stores.standby import Standby
 
+__all__ = ["Connection", "Database"]
 T = TypeVar("T")
-Connection = AsyncConnection[DictRow]
-
-# What PostgreSQL says when it, or the way to it, is away (SQLSTATE classes 08, 53, 57P).
-AWAY = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    PoolTimeout,
-    psycopg.errors.ReadOnlySqlTransaction,
-)
-
-
-FRESH_SECONDS = 1.0  # a connection used so recently is taken to be alive
-
-
-RECONNECT_SECONDS = 1.0  # a pool that may wait longer would miss the moment when the server is back
+PAUSE = 0.1  # seconds before a change that was not made is tried again
 
 
 class Database:
@@ -40,7 +27,8 @@ class Database:
 
     ``url`` may name several hosts; the one that takes writes is used. With ``reads_go_on``, what is read
     comes from a standby while there is none: for showing and answering, never to decide what to remove.
-    ``connect_seconds`` bounds the wait for a connection, ``statement_seconds`` one statement.
+    While no host takes writes, changes and, without a standby, readings wait for one, ``connect_seconds`` at
+    most; then :class:`Unavailable` is raised. ``statement_seconds`` bounds one statement.
     """
 
     def __init__(
@@ -52,30 +40,15 @@ class Database:
         statement_seconds: float = 60,
         reads_go_on: bool = False,
     ) -> None:
-        self._used: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
-        self._size = size
-        self._connect_seconds = connect_seconds
+        self._seconds = connect_seconds
         limit = f"-c statement_timeout={round(statement_seconds * 1000)}"
-        self.pool = self._make_pool(with_option(for_writing(url, connect_seconds), limit))
-        standby = for_reading(url) if reads_go_on else None
-        self._standby = (
-            Standby(self.pool, self._make_pool(with_option(standby, limit)), AWAY) if standby else None
+        self.pool = Pool(
+            with_option(for_writing(url, connect_seconds), limit), size=size, seconds=connect_seconds
         )
-
-    def _make_pool(self, conninfo: str) -> AsyncConnectionPool[Connection]:
-        return AsyncConnectionPool(
-            conninfo,
-            connection_class=AsyncConnection[DictRow],
-            kwargs={"autocommit": True, "row_factory": dict_row},
-            min_size=1,
-            max_size=self._size,
-            timeout=self._connect_seconds,
-            reconnect_timeout=RECONNECT_SECONDS,
-            reconnect_failed=_try_again,
-            check=self._check,
-            reset=self._stamp,
-            open=False,
-        )
+        self._standby: Standby | None = None
+        if reads_go_on and (standby := for_reading(url)):
+            reading = Pool(with_option(standby, limit), size=size, seconds=connect_seconds)
+            self._standby = Standby(self.pool, reading, connect_seconds)
 
     async def open(self) -> None:
         """Connect; raises :class:`Unavailable` when the server can't be reached."""
@@ -101,13 +74,9 @@ class Database:
         """Whether the primary is away and what is read comes from a standby."""
         return self._standby is not None and self._standby.in_use
 
-    async def _stamp(self, connection: Connection) -> None:
-        self._used[connection] = time.monotonic()
-
-    async def _check(self, connection: Connection) -> None:
-        """Replace connections that died while they were idle; one just used needs no round trip for that."""
-        if time.monotonic() - self._used.get(connection, 0.0) > FRESH_SECONDS:
-            await AsyncConnectionPool.check_connection(connection)
+    def stale_since(self, moment: float) -> bool:
+        """Whether anything was read from a standby since a moment of :func:`time.monotonic`."""
+        return self._standby is not None and self._standby.last_used >= moment
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -118,7 +87,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection in a transaction that commits when the block ends without an error."""
+        """A connection in a transaction that commits when the block ends without an error.
+
+        When the primary goes away in the middle, this fails: for jobs, which are done again as a whole.
+        """
         async with self.connection() as connection, connection.transaction():
             yield connection
 
@@ -141,8 +113,7 @@ class Database:
     async def _read(self, run: Callable[[Connection], Awaitable[T]]) -> T:
         """On the primary or, when it is away, a standby, whose sessions refuse what would write."""
         if self._standby is None:
-            async with self.connection() as connection:
-                return await run(connection)
+            return await self._on_primary(run)
         with _as_sentences():
             return await self._standby.read(run)
 
@@ -152,17 +123,59 @@ class Database:
         return next(iter(row.values())) if row else None
 
     async def execute(self, query: LiteralString, *args: object, **named: object) -> int:
-        """Run one statement and return the number of rows it changed."""
-        async with self.connection() as connection:
+        """Run one statement and return the number of rows it changed.
+
+        It is sent again if its connection broke before the answer, so doing it twice must do no harm.
+        """
+
+        async def run(connection: Connection) -> int:
             return (await connection.execute(query, args or named or None)).rowcount
+
+        return await self._on_primary(run)
+
+    async def write(self, run: Callable[[Connection], Awaitable[T]], *, repeatable: bool = False) -> T:
+        """Let ``run`` make a change in one transaction, and return what it returns.
+
+        When the primary goes away before the commit, nothing was changed, so ``run`` is called again on the
+        next one. When it goes away during the commit, nobody knows: that is :class:`Unavailable`, or another
+        call if ``repeatable`` says that ``run`` finds what it did before and does not do it twice.
+        """
+
+        async def transaction(connection: Connection) -> T:
+            committing = False
+            try:
+                async with connection.transaction():
+                    result = await run(connection)
+                    committing = True
+            except FAULTS as error:
+                if committing and not repeatable:
+                    why = "it broke off before it said whether the change was made"
+                    raise Unavailable(what="PostgreSQL", why=why) from error
+                raise
+            return result
+
+        return await self._on_primary(transaction)
+
+    async def _on_primary(self, run: Callable[[Connection], Awaitable[T]]) -> T:
+        """What ``run`` returns; again on the next primary if this one goes away and there is time left."""
+        deadline = time.monotonic() + self._seconds
+        with _as_sentences():
+            while True:
+                try:
+                    async with self.pool.connection(max(PAUSE, deadline - time.monotonic())) as connection:
+                        result = await run(connection)
+                except FAULTS as error:
+                    if not is_away(error) or time.monotonic() > deadline:
+                        raise
+                else:
+                    if self._standby is not None:
+                        self._standby.primary_answered()
+                    return result
+                await asyncio.sleep(PAUSE)
 
     async def check(self) -> None:
         """Raise :class:`Unavailable` unless the server answers."""
         await self.value("SELECT 1")
-
-
-async def _try_again(pool: AsyncConnectionPool[Any]) -> None:
-    await pool.check()
 
 
 @contextmanager
@@ -175,7 +188,7 @@ def _as_sentences() -> Iterator[None]:
     except psycopg.DataError as error:
         # a character or a number that PostgreSQL has no place for
         raise Invalid(what=f"This cannot be looked up or stored: {_first_line(error)}") from error
-    except AWAY as error:
+    except FAULTS as error:
         raise Unavailable(what="PostgreSQL", why=_first_line(error)) from error
 
 

@@ -146,6 +146,14 @@ class Documents:
         )
 
 
+async def get_document(connection: Connection, document_id: UUID) -> Document:
+    """The document as the caller's transaction sees it; raises :class:`NotFound`."""
+    row = await (await connection.execute(f"{SELECT} WHERE d.id = %s", (document_id,))).fetchone()
+    if row is None:
+        raise NotFound(kind="document", name=document_id)
+    return Document(**row)
+
+
 async def store_pages(connection: Connection, document_id: UUID, pages: Sequence[Page]) -> None:
     """Append pages and count them, in the caller's transaction."""
     async with connection.cursor() as cursor:

@@ -9,7 +9,7 @@ from datetime import datetime
 import psycopg
 
 from app.errors import AssistantError, Invalid, NotFound
-from app.stores.database import Database
+from app.stores.database import Connection, Database
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -46,11 +46,19 @@ class KnowledgeBases:
                 what=f"'{name[:80]}' cannot name a knowledge base",
                 advice="Use 1 to 63 small letters, digits and hyphens, with no hyphen first or last.",
             )
+
+        async def insert(connection: Connection) -> KnowledgeBase:
+            cursor = await connection.execute(
+                """INSERT INTO knowledge_bases (name) VALUES (%s)
+                RETURNING id, name, languages, passages, 0 AS documents, created_at""",
+                (name,),
+            )
+            return KnowledgeBase(**(await cursor.fetchall())[0])
+
         try:
-            await self._database.execute("INSERT INTO knowledge_bases (name) VALUES (%s)", name)
+            return await self._database.write(insert)
         except psycopg.errors.UniqueViolation:
             raise KnowledgeBaseExists(name=name) from None
-        return await self.get(name)
 
     async def get(self, name: str) -> KnowledgeBase:
         """The one of this name; raises :class:`NotFound`."""
