@@ -7,6 +7,7 @@ transaction: once a caller has an answer, nothing of it can be lost.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ from app.stores.database import Connection, Database
 from app.stores.documents import UNREADABLE, Document, Documents, get_document
 from app.stores.generations import lock_knowledge_base
 from app.stores.knowledge_bases import KnowledgeBase
+from app.stores.objects.errors import ObjectNotFound
 from app.stores.objects.interface import ObjectStore
 from app.stores.objects.keys import document_key, hash_file
 
@@ -72,13 +74,14 @@ class Intake:
         key = document_key(sha256)
         # noted for removal until a row has them, so that a kill in between leaves no bytes behind
         await self._database.execute("INSERT INTO removed_objects (sha256) VALUES (%s)", sha256)
-        await self._objects.put_file(key, file)
+        with suppress(ObjectNotFound):  # a sweep removed it before it was looked at
+            await self._objects.put_file(key, file)
         new = NewFile(uuid4(), knowledge_base.id, name, sha256, size)
 
         async def take_in(connection: Connection) -> Document:
             await hold_object(connection, sha256)
             if not await self._objects.exists(key):
-                # a removal of the last document with these bytes came between
+                # a sweep came between; now none can
                 await self._objects.put_file(key, file)
             await lock_knowledge_base(connection, knowledge_base.id)
             found = await self._same_file(connection, new)
