@@ -14,10 +14,12 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
+
+import psycopg
 
 from app.chunking.chunker import Chunker
 from app.embedding.base import Embedder
@@ -287,7 +289,8 @@ class Pipeline:
             try:
                 yield
             finally:
-                await connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (key,))
+                with suppress(psycopg.OperationalError):  # it went with its connection
+                    await connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (key,))
 
     @asynccontextmanager
     async def _timed(self, stage: str) -> AsyncIterator[None]:

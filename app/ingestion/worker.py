@@ -13,11 +13,12 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
+from procrastinate import App, BaseRetryStrategy, RetryDecision
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 
 from app.errors import Unavailable
+from app.ingestion.connector import PatientConnector
 from app.ingestion.index_keeper import IndexKeeper
 from app.ingestion.pipeline import Busy, Pipeline
 from app.ingestion.queue import CHECK_INDEX, INGEST, SWEEP, Queue
@@ -28,6 +29,7 @@ from app.stores.vectors import IndexBroken, VectorIndex
 
 CONCURRENCY = 2  # one document is parsed while another is embedded
 LONGEST_WAIT = 60  # seconds between two tries
+PAUSE = 1.0  # seconds after the queue broke off
 KEEP_HOURS = 24  # jobs that are done can be looked at for so long
 log = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ class Worker:
         self._sweeper = sweeper
         self._pace = pace
         # the queue listens on a connection of its own and brings its own pool
-        self._app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=4))
+        self._app = App(connector=PatientConnector(url))
         self._define_tasks()
 
     async def run(self, *, until_empty: bool = False) -> None:
@@ -87,22 +89,33 @@ class Worker:
         async with self._app.open_async():
             chores = [asyncio.create_task(chore) for chore in ([] if until_empty else self._chores())]
             try:
-                await self._app.run_worker_async(
-                    concurrency=CONCURRENCY,
-                    wait=not until_empty,
-                    delete_jobs="never",
-                    update_heartbeat_interval=self._pace.heartbeat,
-                    stalled_worker_timeout=self._pace.lost,
-                    shutdown_graceful_timeout=5,
-                    fetch_job_polling_interval=2,
-                )
-            except ConnectorException as error:
-                why = str(error.__cause__ or error).strip().splitlines()[0]
-                raise Unavailable(what="PostgreSQL", why=why) from error
+                while not await self._run_queue(until_empty):
+                    log.info("this worker begins anew")
             finally:
                 for chore in chores:
                     chore.cancel()
                 await asyncio.gather(*chores, return_exceptions=True)
+
+    async def _run_queue(self, until_empty: bool) -> bool:
+        """Whether the work ended as it should; if not, others have taken over what was under way."""
+        try:
+            await self._app.run_worker_async(
+                concurrency=CONCURRENCY,
+                wait=not until_empty,
+                delete_jobs="never",
+                update_heartbeat_interval=self._pace.heartbeat,
+                stalled_worker_timeout=self._pace.lost,
+                shutdown_graceful_timeout=5,
+                fetch_job_polling_interval=2,
+            )
+        except ConnectorException as error:
+            why = str(error.__cause__ or error).strip().splitlines()[0]
+            if until_empty:
+                raise Unavailable(what="PostgreSQL", why=why) from error
+            log.warning("the queue broke off: %s", why)
+            await asyncio.sleep(PAUSE)
+            return False
+        return True
 
     def _define_tasks(self) -> None:
         patience = Patience(self._pace.attempts)

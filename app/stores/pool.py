@@ -48,7 +48,8 @@ class Pool(AsyncConnectionPool[Connection]):
         super().__init__(
             self._finder,
             connection_class=AsyncConnection[DictRow],
-            kwargs={"autocommit": True, "row_factory": dict_row},
+            kwargs={"row_factory": dict_row},
+            configure=_begin_no_transactions,
             min_size=1,
             max_size=size,
             timeout=seconds,
@@ -102,6 +103,10 @@ class Pool(AsyncConnectionPool[Connection]):
         except psycopg.Error:
             await self.renew()
             raise
+
+
+async def _begin_no_transactions(connection: Connection) -> None:
+    await connection.set_autocommit(True)
 
 
 async def _try_again(pool: AsyncConnectionPool[Any]) -> None:

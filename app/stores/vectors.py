@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +22,8 @@ from app.errors import AssistantError, Unavailable
 
 BATCH = 2_000  # a request's vectors; the server takes up to 5,461
 LISTED = 20_000  # ids of one answer
+QUERY_SECONDS = 2.0  # longest wait of a question, which can be answered by words too
+PROBE_SECONDS = 1.0  # between two looks at a server that did not answer one
 Vectors = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,10 @@ class IndexBroken(AssistantError):
 
 
 class VectorIndex:
-    """A client of one Chroma server. ``timeout_seconds`` bounds each request, ``tls`` is for https."""
+    """A client of one Chroma server. ``timeout_seconds`` bounds each request, ``tls`` is for https.
+
+    After a query that got no answer, others fail at once until the server answers again.
+    """
 
     def __init__(self, url: str, *, timeout_seconds: float = 10, tls: ssl.SSLContext | None = None) -> None:
         self.url = url
@@ -43,6 +48,7 @@ class VectorIndex:
         self._client: Any = None  # an AsyncClientAPI; its way to close is not part of its type
         self._collections: dict[str, Any] = {}
         self._opening = asyncio.Lock()
+        self._away: asyncio.Task[None] | None = None
 
     async def create(self, collection: str) -> None:
         """Make an empty collection; one that is there stays as it is."""
@@ -74,11 +80,19 @@ class VectorIndex:
 
     async def query(self, collection: str, vector: Vectors, limit: int) -> list[tuple[int, float]]:
         """The nearest ids with their cosine similarity, best first; ``vector`` has shape (dimension,)."""
-        async with self._faults(collection), asyncio.timeout(self._timeout):
-            found = await self._collection(collection)
-            answer = await found.query(
-                query_embeddings=[vector.tolist()], n_results=limit, include=["distances"]
-            )
+        if self._away is not None:
+            raise Unavailable(what="Chroma", why="it did not answer a moment ago")
+        try:
+            async with self._faults(collection), asyncio.timeout(min(QUERY_SECONDS, self._timeout)):
+                found = await self._collection(collection)
+                answer = await found.query(
+                    query_embeddings=[vector.tolist()], n_results=limit, include=["distances"]
+                )
+        except Unavailable as error:
+            if self._away is None:
+                log.warning("questions are answered by words alone: %s", error.message)
+                self._away = asyncio.create_task(self._until_back())
+            raise
         pairs = zip(answer["ids"][0], answer["distances"][0], strict=True)
         return [(int(chunk_id), 1 - float(distance)) for chunk_id, distance in pairs]
 
@@ -127,10 +141,21 @@ class VectorIndex:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._away is not None:
+            self._away.cancel()
         self._collections.clear()
         client, self._client = self._client, None
         if client is not None and (connections := _take_connections()) is not None:
             await connections.aclose()
+
+    async def _until_back(self) -> None:
+        while self._away is not None:
+            await asyncio.sleep(PROBE_SECONDS)
+            with suppress(AssistantError):
+                async with self._faults("heartbeat"), asyncio.timeout(PROBE_SECONDS):
+                    await (await self._open()).heartbeat()
+                    log.info("Chroma is back")
+                    self._away = None
 
     async def _open(self) -> Any:
         async with self._opening:
@@ -176,6 +201,11 @@ class VectorIndex:
                 raise Unavailable(what="Chroma", why=_reason(error)) from error
             log.warning("chroma, %s: %s", collection, _reason(error))
             raise IndexBroken(collection=collection, why=_reason(error)) from error
+        except Exception as error:
+            # what a proxy in front says of a server that is away reaches us so
+            if not isinstance(error.__context__, httpx.HTTPStatusError):
+                raise
+            raise Unavailable(what="Chroma", why=_reason(error.__context__)) from error
 
 
 def _take_connections() -> httpx.AsyncClient | None:

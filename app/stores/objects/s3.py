@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,13 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from app.stores.objects.errors import ObjectStoreFailed, ObjectStoreMisconfigured
+from app.stores.objects.errors import (
+    BucketMissing,
+    ObjectStoreDenied,
+    ObjectStoreFailed,
+    ObjectStoreFull,
+    ObjectStoreMisconfigured,
+)
 from app.stores.objects.interface import PIECE_BYTES
 from app.stores.objects.keys import check_key, check_prefix
 from app.stores.objects.s3_errors import S3_PROBLEMS, error_code, explain, is_missing
@@ -26,6 +33,8 @@ T = TypeVar("T")
 
 _PART_BYTES: Final = 16 * 1024 * 1024
 _THREADS: Final = 8
+_PATIENCE_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = 0.3
 _TRANSFER = TransferConfig(
     multipart_threshold=_PART_BYTES,
     multipart_chunksize=_PART_BYTES,
@@ -62,14 +71,13 @@ class S3Store:
         region: str = "us-east-1",
         ca_file: Path | None = None,
         create_bucket: bool = True,
-        timeout_seconds: float = 30.0,
-        tries: int = 4,
+        timeout_seconds: float = 15.0,
+        tries: int = 3,
     ) -> None:
         self.bucket = bucket
         self.where = f"'{bucket}' at {endpoint or 'Amazon S3'}"
         self._region = region
         self._create_bucket = create_bucket
-        self._bucket_known = False
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
         try:
             session = boto3.session.Session(
@@ -77,16 +85,19 @@ class S3Store:
             )
             make = functools.partial(_client, session, endpoint, ca_file)
             self._client = make(timeout_seconds, tries)
-            self._probe = make(min(3.0, timeout_seconds), 1)
+            self._probe = make(min(2.0, timeout_seconds), 1)
         except (ValueError, BotoCoreError) as problem:
             raise ObjectStoreMisconfigured(where=self.where, why=problem) from problem
 
     async def put_file(self, key: str, path: Path) -> None:
-        """Upload a file, in parts of 16 MiB when it is larger than one."""
+        """Upload a file, in parts of 16 MiB when it is larger than one.
+
+        A server that is away is waited for, but only for seconds.
+        """
         check_key(key)
+        await self._until_there()
 
         def put() -> None:
-            self._ensure_bucket(self._client)
             size = path.stat().st_size
             self._client.upload_file(str(path), self.bucket, key, Config=_TRANSFER)
             self._compare(key, size)
@@ -96,9 +107,9 @@ class S3Store:
     async def put_bytes(self, key: str, data: bytes) -> None:
         """Upload bytes."""
         check_key(key)
+        await self._until_there()
 
         def put() -> None:
-            self._ensure_bucket(self._client)
             self._client.put_object(Bucket=self.bucket, Key=key, Body=data)
             self._compare(key, len(data))
 
@@ -167,8 +178,7 @@ class S3Store:
 
     async def check(self) -> None:
         """Ask for the bucket once, with little patience; make it when it is missing and that is allowed."""
-        self._bucket_known = False
-        await self._run(lambda: self._ensure_bucket(self._probe), self.bucket)
+        await self._run(self._ensure_bucket, self.bucket)
 
     async def close(self) -> None:
         """Close connections and threads; what runs is finished first."""
@@ -182,23 +192,33 @@ class S3Store:
         if stored != size:
             raise ObjectStoreFailed(where=self.where, why=f"it kept {stored} of {size} bytes")
 
-    def _ensure_bucket(self, client: S3Client) -> None:
-        if self._bucket_known:
-            return
+    async def _until_there(self) -> None:
+        """Ask with little patience first, since what is sent to a silent server is waited for much longer."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return await self.check()
+            except (ObjectStoreDenied, ObjectStoreFull, BucketMissing):
+                raise
+            except ObjectStoreFailed:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _ensure_bucket(self) -> None:
         try:
-            client.head_bucket(Bucket=self.bucket)
+            self._probe.head_bucket(Bucket=self.bucket)
         except ClientError as problem:
             if not self._create_bucket or not is_missing(problem):
                 raise
-            self._make_bucket(client)
-        self._bucket_known = True
+            self._make_bucket()
 
-    def _make_bucket(self, client: S3Client) -> None:
+    def _make_bucket(self) -> None:
         try:
             if self._region == "us-east-1":
-                client.create_bucket(Bucket=self.bucket)
+                self._probe.create_bucket(Bucket=self.bucket)
             else:
-                client.create_bucket(
+                self._probe.create_bucket(
                     Bucket=self.bucket,
                     CreateBucketConfiguration={"LocationConstraint": self._region},  # type: ignore[typeddict-item]
                 )
@@ -225,7 +245,7 @@ def _client(
         s3={"addressing_style": "path"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        connect_timeout=min(5.0, timeout_seconds),
+        connect_timeout=min(2.0, timeout_seconds),
         read_timeout=timeout_seconds,
         retries={"total_max_attempts": tries, "mode": "standard"},
         max_pool_connections=_THREADS * 2,
