@@ -91,3 +91,22 @@ def test_addresses_that_collide_or_lie_outside_are_told(inventory: Inventory, tm
     assert code != 0
     assert "api1: 198.51.100.1 is not in fleet_subnet, 192.0.2.0/24." in said
     assert "have the same address, 192.0.2.20." in said
+
+
+def test_documents_kept_by_somebody_else_need_an_address(inventory: Inventory, tmp_path: Path) -> None:
+    del inventory["objects"]
+    inventory["all"]["vars"]["fleet_external"] = ["objects"]
+    code, said = check(inventory, tmp_path)
+    assert code != 0
+    assert "documents need another place: set assistant_s3_endpoint" in said
+    inventory["all"]["vars"]["assistant_s3_endpoint"] = "https://s3.example.com"
+    code, said = check(inventory, tmp_path)
+    assert code == 0, said
+
+
+def test_a_group_that_nobody_else_can_provide_is_told(inventory: Inventory, tmp_path: Path) -> None:
+    del inventory["chroma"]
+    inventory["all"]["vars"]["fleet_external"] = ["chroma"]
+    code, said = check(inventory, tmp_path)
+    assert code != 0
+    assert "fleet_external names chroma; it can name balancer, objects, monitoring, backup." in said

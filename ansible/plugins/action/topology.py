@@ -21,6 +21,8 @@ GROUPS: dict[str, tuple[range, str]] = {
     "monitoring": (ONE, "one host watches all"),
     "backup": (ONE, "one host keeps the backups, or a bucket elsewhere"),
 }
+# What a cloud may provide instead.
+ELSEWHERE = ("balancer", "objects", "monitoring", "backup")
 NAME = re.compile(r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$")
 
 
@@ -48,13 +50,16 @@ def _groups(groups: dict[str, list[str]], external: list[str]) -> Iterator[str]:
     for name in sorted(set(groups) - {"all", "ungrouped", *GROUPS}):
         near = difflib.get_close_matches(name, GROUPS, n=1)
         yield f"There is no group {name}" + (f": {near[0]}?" if near else f"; there are {', '.join(GROUPS)}.")
+    for name in sorted(set(external) - set(ELSEWHERE)):
+        yield f"fleet_external names {name}; it can name {', '.join(ELSEWHERE)}."
     for name, (allowed, why) in GROUPS.items():
         count = len(groups.get(name, []))
         if not count and name in external:
             continue
         if count not in allowed:
             hosts = f"{count} host{'' if count == 1 else 's'}"
-            elsewhere = "" if count else " If somebody else provides it, name it in fleet_external."
+            may = not count and name in ELSEWHERE
+            elsewhere = " If somebody else provides it, name it in fleet_external." if may else ""
             yield f"{name} has {hosts}: {why}.{elsewhere}"
 
 
