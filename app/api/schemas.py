@@ -148,6 +148,7 @@ class Ready(BaseModel):
     ready: bool = Field(examples=[True])
     parts: dict[str, str] = Field(examples=[{"database": "ok", "chroma": "ok", "objects": "ok"}])
     under_way: int = Field(examples=[2], description="Requests that are being answered at this moment.")
+    idle_seconds: float = Field(examples=[0.0], description="How long there has been none.")
 
 
 class Version(BaseModel):

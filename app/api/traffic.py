@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ class Traffic:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.under_way = 0
+        self._last = time.monotonic()
 
     @property
     def drained_by(self) -> list[str]:
@@ -27,6 +29,11 @@ class Traffic:
             return sorted(path.name for path in self._folder.iterdir())
         except OSError:
             return []
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nothing has been under way."""
+        return 0.0 if self.under_way else time.monotonic() - self._last
 
     @contextmanager
     def request(self, path: str) -> Iterator[None]:
@@ -37,3 +44,5 @@ class Traffic:
             yield
         finally:
             self.under_way -= counts
+            if counts:
+                self._last = time.monotonic()

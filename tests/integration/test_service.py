@@ -141,11 +141,8 @@ def test_a_part_that_is_away_is_named_and_comes_back(service: Service) -> None:
     family = descendants(service.main.pid)
     chroma = next(pid for pid in family if "chromadb_rust_bindings" in command_of(pid))
     postgres = next(pid for pid in family if "/postgres\0-D" in command_of(pid))
-    assert service.request("GET", "/readyz").json() == {
-        "ready": True,
-        "parts": {"database": "ok", "objects": "ok", "chroma": "ok"},
-        "under_way": 0,
-    }
+    ready = service.request("GET", "/readyz").json()
+    assert (ready["ready"], ready["parts"]) == (True, {"database": "ok", "objects": "ok", "chroma": "ok"})
     os.kill(chroma, signal.SIGSTOP)
     try:
         answer = service.request("GET", "/readyz")

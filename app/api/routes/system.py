@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from app.api.deps import TheAssistant
 from app.api.schemas import Ready, Version
+from app.api.traffic import Traffic
 from app.errors import AssistantError
 from app.metrics import Momentary, exposition
 from app.release import release
@@ -31,6 +32,7 @@ async def ready(request: Request, assistant: TheAssistant) -> JSONResponse:
     What questions can be answered without does not count: the vector index (words alone find passages then),
     the object store (uploads and downloads get 503), a primary to write to while the database can be read.
     """
+    traffic: Traffic = request.app.state.traffic
     checks = {
         "database": assistant.database.check(),
         "objects": assistant.objects.check(),
@@ -40,10 +42,12 @@ async def ready(request: Request, assistant: TheAssistant) -> JSONResponse:
     parts = dict(zip(checks, results, strict=True))
     if request.app.state.draining:
         parts["service"] = "draining: it is about to stop"
-    elif names := request.app.state.traffic.drained_by:
+    elif names := traffic.drained_by:
         parts["service"] = f"drained: {', '.join(names)}"
     needed = {parts["database"], parts.get("service", "ok")}
-    answer = Ready(ready=needed == {"ok"}, parts=parts, under_way=request.app.state.traffic.under_way)
+    answer = Ready(
+        ready=needed == {"ok"}, parts=parts, under_way=traffic.under_way, idle_seconds=traffic.idle_seconds
+    )
     if assistant.database.reads_only:
         parts["database"] = "read only: its primary is away"
     return JSONResponse(answer.model_dump(), 200 if answer.ready else 503)

@@ -22,7 +22,9 @@ def migrate(
     ] = False,
     beside: Annotated[
         list[str] | None,
-        typer.Option(help="What a release that goes on running tells by --known; may be given again."),
+        typer.Option(
+            metavar="STEPS", help="What a release that goes on running tells by --known; may be given again."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
