@@ -5,15 +5,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.lab.fixtures import bounded, collect_journals, lab, machine_ready, new_lab
+from tests.fleet.fleet import Fleet, bring_up, running_fleet
+from tests.lab.fixtures import bounded, collect_journals, lab, machine_ready, new_lab, temporary_lab
 
 __all__ = ["bounded", "lab", "machine_ready", "new_lab"]
 HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def fleet(machine_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A whole fleet on which site.yml was run once, shared by all tests; each leaves it whole.
+
+    ``KA_FLEET=NAME`` takes the lab of that name instead, which is made if it isn't up, and stays.
+    """
+    with ExitStack() as stack:
+        if name := os.environ.get("KA_FLEET"):
+            ready, home = bring_up(name)
+        else:
+            ready = stack.enter_context(temporary_lab(["full"]))
+            home = tmp_path_factory.mktemp("operator")
+        fleet = stack.enter_context(running_fleet(ready, home))
+        fleet.play("site")
+        yield fleet
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -102,7 +102,9 @@ def test_a_replaced_host_is_a_new_one_with_the_old_data(lab: Lab) -> None:
     blank = lab.run("chroma1", f"blkid -p {device}")
     assert blank.returncode == 2, "a new data disk is blank"
     said(lab, "chroma1", f"mkfs.ext4 -q -L chroma1-data {device}")
-    said(lab, "chroma1", f"mount {device} /mnt && echo precious > /mnt/file && umount /mnt && touch /root/old")
+    said(
+        lab, "chroma1", f"mount {device} /mnt && echo precious > /mnt/file && umount /mnt && touch /root/old"
+    )
     identity = said(lab, "chroma1", "cat /etc/machine-id")
     lab.replace("chroma1")
     assert said(lab, "chroma1", "cat /etc/machine-id") != identity

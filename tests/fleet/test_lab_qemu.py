@@ -21,7 +21,8 @@ def test_its_data_disk_has_the_same_name_as_in_a_container(lab: Lab) -> None:
     device = "/dev/disk/by-id/virtio-chroma1-data"
     assert lab.run("chroma1", f"blkid -p {device}").returncode == 2, "it is there and blank"
     done = lab.run(
-        "chroma1", f"mkfs.ext4 -q -L chroma1-data {device} && mount {device} /mnt && echo old > /mnt/file; sync"
+        "chroma1",
+        f"mkfs.ext4 -q -L chroma1-data {device} && mount {device} /mnt && echo old > /mnt/file; sync",
     )
     assert done.returncode == 0, done.stderr
 

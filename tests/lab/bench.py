@@ -30,7 +30,7 @@ def run(image: Image, fleets: Sequence[str], rounds: int, say: creation.Say) -> 
     for fleet in fleets:
         rows += _measure(image, fleet, rounds, say)
     head = [
-        f"{_machine()}; {rounds} rounds, load {os.getloadavg()[0]:.0f} at the end, from other work too",
+        f"{machine()}; {rounds} rounds, load {os.getloadavg()[0]:.0f} at the end, from other work too",
         "",
     ]
     table = ["| what | median | smallest | largest |", "|---|---|---|---|"]
@@ -82,7 +82,8 @@ def _written(folder: Path) -> float:
     return sum(path.lstat().st_blocks for path in folder.rglob("*")) * 512 / 2**20
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What this machine is, for a report."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     about = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.split(":")[1].strip() for line in about if "model name" in line]

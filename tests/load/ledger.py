@@ -94,6 +94,16 @@ class Ledger:
         audit.lost += [name for name in self.made if not bases[name]]
         return audit
 
+    async def clear(self, client: Client) -> None:
+        """Remove everything from the assistant again. Raises Broken."""
+        turn = asyncio.Semaphore(_AT_ONCE)
+
+        async def remove(name: str) -> None:
+            async with turn:
+                await client.request("DELETE", f"{api.ROOT}/{name}")
+
+        await asyncio.gather(*(remove(name) for name in [*self.made, self.knowledge_base]))
+
     async def _when_ready(self, client: Client, patience: float) -> dict[str, dict[str, Any]]:
         """Documents by id, once all that are acknowledged are ready, or patience is at its end."""
         deadline = time.monotonic() + patience

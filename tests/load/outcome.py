@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 Verdict = Literal["ok", "refused", "failed", "wrong"]
 
@@ -18,7 +18,7 @@ class Outcome:
 
     ``at`` is the moment it was meant to be sent (``time.monotonic()``), ``seconds`` the time from then until
     its answer was complete, ``status`` 0 if there was none. ``verdict``: refused is an honest 503 or 429 that
-    says when to come again; wrong is an answer that is none. ``degraded``: the answer says it could be better.
+    says when to come again; wrong is an answer that is none. ``degraded``: it says that it could be better.
     """
 
     kind: str
@@ -77,8 +77,7 @@ class Outcomes:
         return {
             kind: {
                 "requests": len(self.of(kind)),
-                **dict.fromkeys(("ok", "refused", "failed", "wrong"), 0),
-                **self.count(kind),
+                **{verdict: self.count(kind)[verdict] for verdict in get_args(Verdict)},
                 "degraded": sum(one.degraded for one in self.of(kind)),
                 "p50": round(self.quantile(0.5, kind), 4),
                 "p95": round(self.quantile(0.95, kind), 4),

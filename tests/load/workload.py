@@ -65,6 +65,19 @@ class Workload:
                 raise Broken(f"{await self._unready()} documents are not ready after {patience:.0f} s")
             await asyncio.sleep(0.2)
 
+    async def lacks(self) -> str:
+        """What keeps the vector index out of searches, empty if it takes part. Raises Broken."""
+        fact = self._known[0]
+        path = f"{api.ROOT}/{self.ledger.knowledge_base}/search"
+        response = await self._client.post(path, {"question": fact.question, "limit": 1})
+        if response.status != 200:
+            return _bad(response).detail
+        found = response.json()
+        if found["degraded"]:
+            return str(found["degraded"][0]["sentence"])
+        by_meaning = any(passage["dense_rank"] for passage in found["passages"])
+        return "" if by_meaning else "the vector index found nothing"
+
     async def _unready(self) -> int:
         there = await api.documents(self._client, self.ledger.knowledge_base)
         return sum(document["state"] != "ready" for document in there)
