@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
-import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ansible.plugins.action import ActionBase
 
+sys.path.append(str(Path(__file__).parents[1]))
+from shared.kept import STEPS, due, passphrases, sync, write
+
 CA_DAYS = 3650
 # A host's clock may be a little behind ours.
 SLACK = datetime.timedelta(minutes=10)
@@ -26,31 +28,47 @@ class ActionModule(ActionBase):
     """``state: present`` makes the authority if there is none; ``state: signed`` gives a host a certificate.
 
     Arguments: ``folder``, ``key`` (file with the passphrase, made when missing), ``subject`` (fleet's name);
-    for ``signed`` also ``request`` and ``current`` (PEM), ``host``, ``group``, ``address`` and ``days``.
+    for ``present`` also ``step``, to replace the authority; for ``signed`` also ``request``, ``current`` and
+    ``trusted`` (PEM, what the host has now), ``host``, ``group``, ``address``, ``days`` and ``renew``.
     """
 
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """``ca`` is the authority's certificate; ``certificate`` the host's, ``days`` how long it holds."""
+        """``trusted`` is what hosts are to trust, ``certificate`` the host's, ``days`` how long it holds."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         wanted = self._task.args
         authority = Authority(Path(wanted["folder"]), Path(wanted["key"]))
         if wanted["state"] == "present":
             made = not authority.exists()
-            if made and not self._task.check_mode:
-                authority.make(str(wanted["subject"]))
-            result.update(changed=made, ca="" if made and self._task.check_mode else authority.certificate())
+            if made and self._task.check_mode:
+                result.update(changed=True, trusted="")
+                return result
+            if made:
+                authority.make("ca", str(wanted["subject"]))
+            elif not self._task.check_mode:
+                authority.settle()
+            step = str(wanted.get("step") or "")
+            stepped = bool(step) and due(step, authority.step(), authority.folder)
+            if stepped and not self._task.check_mode:
+                authority.take(step, str(wanted["subject"]))
+            if not self._task.check_mode:
+                authority.hand_out()
+            result.update(changed=made or stepped, trusted=authority.trusted(), **authority.facts())
             return result
         now = datetime.datetime.now(datetime.UTC)
         certificate, changed = authority.sign(wanted, now)
         left = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc - now
-        result.update(changed=changed, certificate=certificate, days=left.days, ca=authority.certificate())
+        result.update(changed=changed, certificate=certificate, days=left.days, trusted=authority.trusted())
         return result
 
 
 class Authority:
-    """One fleet's authority: ``ca.crt`` and ``ca.key``, encrypted with the passphrase in the file ``key``."""
+    """One fleet's authority: ``ca.crt`` and ``ca.key``, encrypted with the passphrase in the file ``key``.
+
+    While it is replaced there are also ``step``, the next one (``next.crt``, ``next.key``) until it signs,
+    and from then on the certificate of the old one (``old.crt``).
+    """
 
     def __init__(self, folder: Path, key: Path) -> None:
         self.folder = folder
@@ -67,48 +85,117 @@ class Authority:
             )
         return all(present)
 
-    def certificate(self) -> str:
-        """The authority's own certificate, PEM."""
-        return (self.folder / "ca.crt").read_text(encoding="ascii")
+    def trusted(self) -> str:
+        """Certificates of all authorities that hosts are to trust, PEM; the same text for the same ones."""
+        found = {
+            path.read_text(encoding="ascii")
+            for path in (self.folder / f"{name}.crt" for name in ("ca", "next", "old"))
+            if path.is_file()
+        }
+        return "".join(sorted(found))
 
-    def make(self, subject: str) -> None:
-        """A new authority; never over an old one."""
+    def hand_out(self) -> None:
+        """Write what clients outside of the fleet are to trust: ``trusted.crt``."""
+        path, wanted = self.folder / "trusted.crt", self.trusted().encode()
+        if not path.is_file() or path.read_bytes() != wanted:
+            write(path, wanted)
+
+    def facts(self) -> dict[str, str]:
+        """The authority's name, the day on which it ends, and the step of its replacement."""
+        own = self._certificate()
+        name = str(own.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        return {"name": name, "until": f"{own.not_valid_after_utc:%Y-%m-%d}", "now": self.step()}
+
+    def make(self, name: str, subject: str) -> None:
+        """A new authority's key, and then its certificate."""
         now = datetime.datetime.now(datetime.UTC)
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{subject} authority")])
         own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        # its key's mark tells it from the one before, which clients look up by name
+        title = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, f"{subject} authority {own.digest[:4].hex()}")]
+        )
         certificate = (
-            _builder(name, name, key.public_key(), now, now + datetime.timedelta(days=CA_DAYS))
+            _builder(title, title, key.public_key(), now, now + datetime.timedelta(days=CA_DAYS))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(ca=True), critical=True)
             .add_extension(own, critical=False)
             .sign(key, hashes.SHA256())
         )
-        encryption = serialization.BestAvailableEncryption(passphrase(self.key))
+        encryption = serialization.BestAvailableEncryption(passphrases(self.key)[-1])
         form = serialization.PrivateFormat.PKCS8
         private = key.private_bytes(serialization.Encoding.PEM, form, encryption)
-        write(self.folder / "ca.key", private)
-        write(self.folder / "ca.crt", certificate.public_bytes(serialization.Encoding.PEM))
+        write(self.folder / f"{name}.key", private)
+        write(self.folder / f"{name}.crt", certificate.public_bytes(serialization.Encoding.PEM))
+
+    def step(self) -> str:
+        """How far its replacement is; empty when none is under way."""
+        path = self.folder / "step"
+        found = path.read_text(encoding="ascii").strip() if path.is_file() else ""
+        if found not in STEPS:
+            raise AnsibleActionFail(f"{path} says '{found}', which is no step: restore the folder.")
+        return found
+
+    def take(self, step: str, subject: str) -> None:
+        """The next step. Ended in the middle, it can be taken again, and every certificate still holds."""
+        if step == "adding":
+            self.make("next", subject)
+        elif step == "switching":
+            self._switch()
+        elif step == "dropping":
+            (self.folder / "old.crt").unlink(missing_ok=True)
+        if step == "finished":
+            (self.folder / "step").unlink()
+            sync(self.folder)
+        else:
+            write(self.folder / "step", step.encode())
+
+    def settle(self) -> None:
+        """Complete a switch that was ended in the middle."""
+        if (self.folder / "next.crt").is_file() and not (self.folder / "next.key").is_file():
+            self._switch()
+
+    def _switch(self) -> None:
+        if (self.folder / "next.key").is_file():
+            write(self.folder / "old.crt", (self.folder / "ca.crt").read_bytes())
+            (self.folder / "next.key").replace(self.folder / "ca.key")
+        if (self.folder / "next.crt").is_file():
+            (self.folder / "next.crt").replace(self.folder / "ca.crt")
+        sync(self.folder)
+
+    def _certificate(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate((self.folder / "ca.crt").read_bytes())
+
+    def _secret(self) -> ec.EllipticCurvePrivateKey:
+        content = (self.folder / "ca.key").read_bytes()
+        for each in passphrases(self.key):
+            try:
+                secret = serialization.load_pem_private_key(content, each)
+            except ValueError:
+                continue
+            if isinstance(secret, ec.EllipticCurvePrivateKey):
+                return secret
+        raise AnsibleActionFail(f"{self.folder}/ca.key cannot be opened with what is in {self.key}.")
 
     def sign(self, wanted: dict[str, Any], now: datetime.datetime) -> tuple[str, bool]:
         """The host's certificate and whether it is a new one.
 
-        One third of its time before it ends it is made anew; also when its names, key or authority changed.
+        It is made anew when a third of its time is left, when its names, key or authority changed, and when
+        anything changes in what the host trusts: Patroni looks at that only together with a new certificate.
         """
         request = x509.load_pem_x509_csr(str(wanted["request"]).encode())
         if not request.is_signature_valid:
             raise AnsibleActionFail(f"The request of {wanted['host']} is damaged.")
-        authority = x509.load_pem_x509_certificate(self.certificate().encode())
-        days = datetime.timedelta(days=int(wanted["days"]))
+        authority = self._certificate()
+        days = datetime.timedelta(days=float(wanted["days"]))
         names = _names(wanted)
         current = str(wanted["current"]).strip()
-        if current and _holds(current, request, authority, names, now + days / 3):
+        settled = not wanted["renew"] and str(wanted["trusted"]).strip() == self.trusted().strip()
+        if settled and current and _holds(current, request, authority, names, now + days / 3):
             return current + "\n", False
-        secret = serialization.load_pem_private_key(
-            (self.folder / "ca.key").read_bytes(), passphrase(self.key)
-        )
-        if not isinstance(secret, ec.EllipticCurvePrivateKey):
-            raise AnsibleActionFail(f"{self.folder}/ca.key is not the key of an authority of ours.")
+        secret = self._secret()
+        if secret.public_key() != authority.public_key():
+            raise AnsibleActionFail(f"{self.folder}: ca.key and ca.crt do not belong together. Restore them.")
         usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         until = min(now + days, authority.not_valid_after_utc)
         signed = (
@@ -123,27 +210,6 @@ class Authority:
             .sign(secret, hashes.SHA256())
         )
         return signed.public_bytes(serialization.Encoding.PEM).decode(), True
-
-
-def passphrase(path: Path) -> bytes:
-    """What encrypts everything of a fleet on the controller; made when it is missing."""
-    if not path.is_file():
-        write(path, secrets.token_urlsafe(32).encode() + b"\n")
-    if path.stat().st_mode & 0o077:
-        raise AnsibleActionFail(f"{path} can be read by others: chmod 600 {path}")
-    return path.read_bytes().strip()
-
-
-def write(path: Path, content: bytes) -> None:
-    """A whole file that nobody else can read."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def _subject(wanted: dict[str, Any]) -> x509.Name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +14,70 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible.plugins.action import ActionBase
 
+sys.path.append(str(Path(__file__).parents[1]))
+from shared.kept import due, passphrases, write
+
 FILE = "secrets.yml"
+OTHER = ".other"
+STEP = "step"
 
 
 class ActionModule(ActionBase):
-    """Arguments: ``folder``, ``key`` (file with the passphrase, made by ``authority``), ``names``.
+    """Arguments: ``folder``, ``key`` (file with the passphrase), ``names``, and ``step`` to replace them all.
 
-    ``ansible-vault view --vault-password-file KEY FOLDER/secrets.yml`` shows what is in the file.
+    The file holds each secret by its name, and while they are replaced the step (see ``shared/kept.py``) and
+    ``NAME.other``: the new one until "switching", the old one from then on.
+    ``ansible-vault view --vault-password-file KEY FOLDER/secrets.yml`` shows it.
     """
 
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """``secrets`` holds all of them by name; whoever calls it must not log it."""
+        """``secrets`` holds all of them by name, ``others`` the second ones; nobody may log them."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         path, key = Path(self._task.args["folder"]) / FILE, Path(self._task.args["key"])
         if self._task.check_mode and not key.is_file():
-            result.update(changed=True, secrets={})
+            result.update(changed=True, secrets={}, others={})
             return result
-        vault = VaultLib([(DEFAULT_VAULT_IDENTITY, VaultSecret(key.read_bytes().strip()))])
-        known = _read(path, vault)
-        missing = [name for name in self._task.args["names"] if name not in known]
-        known |= {str(name): secrets.token_urlsafe(32) for name in missing}
-        if missing and not self._task.check_mode:
-            _write(path, vault.encrypt(yaml.safe_dump(known)))
-        result.update(changed=bool(missing), made=missing, secrets=known)
+        names = [str(name) for name in self._task.args["names"]]
+        vault = VaultLib(
+            [(DEFAULT_VAULT_IDENTITY, VaultSecret(secret)) for secret in reversed(passphrases(key))]
+        )
+        before = _read(path, vault)
+        known = {name: before.get(name) or _new() for name in names} | before
+        step = str(self._task.args.get("step") or "")
+        if step and due(step, known.get(STEP, ""), path):
+            known = _stepped(known, names, step)
+        if known != before and not self._task.check_mode:
+            write(path, vault.encrypt(yaml.safe_dump(known)))
+        result.update(
+            changed=known != before,
+            secrets={name: known[name] for name in names},
+            others={name: known[name + OTHER] for name in names if name + OTHER in known},
+        )
         return result
+
+
+def _stepped(known: dict[str, str], names: list[str], step: str) -> dict[str, str]:
+    """What is known after a step."""
+    others = {name + OTHER: known[name + OTHER] for name in names if name + OTHER in known}
+    kept = {name: value for name, value in known.items() if not name.endswith(OTHER)}
+    if step == "adding":
+        others = {name + OTHER: _new() for name in names}
+    elif step == "switching":
+        swapped = {name: name + OTHER for name in names if name + OTHER in others}
+        kept |= {name: others[other] for name, other in swapped.items()}
+        others = {other: known[name] for name, other in swapped.items()}
+    elif step == "dropping":
+        others = {}
+    elif step == "finished":
+        del kept[STEP]
+        return kept
+    return kept | others | {STEP: step}
+
+
+def _new() -> str:
+    return secrets.token_urlsafe(32)
 
 
 def _read(path: Path, vault: VaultLib) -> dict[str, str]:
@@ -49,11 +88,3 @@ def _read(path: Path, vault: VaultLib) -> dict[str, str]:
     except AnsibleError as error:
         raise AnsibleActionFail(f"{path} cannot be opened with this key: {error}") from error
     return found
-
-
-def _write(path: Path, content: bytes) -> None:
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    new.write_bytes(content)
-    new.replace(path)
