@@ -27,7 +27,7 @@ class Fault:
 
     ``aim`` looks at the fleet and says what will be done. ``database``: it hits the database alone, so
     questions have to be answered as if nothing were. ``lasts`` are the seconds until it is mended; it is not
-    before writes are acknowledged again. ``ceiling``: longest gap between writes on a busy machine, in seconds.
+    before writes are acknowledged again. ``ceiling``: seconds that writes may be away on a busy machine.
     """
 
     name: str

@@ -19,10 +19,10 @@ _HEAD = """# Benchmarks: the fleet
 `--markdown` prints this page from what was measured last.
 
 Clients are open-loop: 4 questions and 2 searches a second with known answers, 10 of the cheapest writes, an
-upload and others. The gap is the longest time in which no write was acknowledged. An error is any request that got
-no right answer, also one that was asked to come again. Lost, doubled: of the writes that were acknowledged, after
-the fleet had healed; each document was downloaded, compared and asked for. Healed: from giving back what was taken
-(power, network, a host) until every part is well again.
+upload and others. The gap is the longest time in which no write was acknowledged. An error is any request
+that got no right answer, also one that was asked to come again. Lost, doubled: of the writes that were
+acknowledged, after the fleet had healed; each document was downloaded, compared and asked for. Healed: from
+giving back what was taken (power, network, a host) until every part is well again.
 """
 
 
