@@ -86,9 +86,15 @@ class Server(uvicorn.Server):
         yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Tell the load balancer, then finish what is under way."""
-        self._api.state.draining = True
-        super().handle_exit(sig, frame)
+        """Tell the load balancer, serve until it has noticed, then finish what is under way.
+
+        A second signal does not wait for the load balancer.
+        """
+        again, self._api.state.draining = self._api.state.draining, True
+        # who keeps a connection comes by a new one next time, which leads elsewhere
+        self.config.encoded_headers.append((b"connection", b"close"))
+        wait = 0.0 if again else self._settings.server.notice_seconds
+        asyncio.get_running_loop().call_later(wait, super().handle_exit, sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell people."""

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from app import __version__
 from app.api import problems
 from app.api.guard import Guard
+from app.api.request_ids import RequestIds
 from app.api.routes import documents, jobs, knowledge_bases, questions, system
 from app.api.traffic import Traffic
 from app.assistant import Assistant
@@ -46,4 +47,5 @@ def create_app(assistant: Assistant) -> FastAPI:
         max_upload_bytes=settings.server.max_upload_bytes,
         traffic=traffic,
     )
+    api.add_middleware(RequestIds)
     return api

@@ -38,6 +38,11 @@ class Server(Section):
     key_file: Path | None = Field(None, description="Its key (PEM), if it is in a file of its own.")
     ca_file: Path | None = Field(None, description="CA that commands trust; by default the machine's.")
     max_upload_bytes: int = Field(200 * MiB, gt=0, description="Largest document that is taken, in bytes.")
+    notice_seconds: float = Field(
+        0,
+        ge=0,
+        description="How long a load balancer may take to notice a stop; requests are served meanwhile.",
+    )
     drain_seconds: float = Field(10, ge=0, description="How long open requests may take after a stop.")
     drain_folder: Path = Field(
         Path("/etc/knowledge-assistant/drained"),
@@ -51,7 +56,9 @@ class Database(Section):
 
     url: SecretStr | None = Field(None, description="Connection string (secret); may name several hosts.")
     pool_size: int = Field(8, ge=2, le=200, description="Connections that one process keeps at most.")
-    connect_seconds: Seconds = Field(10, description="How long to wait for a connection.")
+    connect_seconds: Seconds = Field(
+        10, description="How long to wait for a connection; a change, for a primary that takes it."
+    )
     statement_seconds: Seconds = Field(60, description="Longest time of one statement.")
 
 
