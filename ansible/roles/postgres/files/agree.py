@@ -27,6 +27,8 @@ USERS = {
         GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean) TO rewinder;
     """,
     "assistant": "CREATE ROLE assistant LOGIN;",
+    # may read what the server measures, and no table
+    "monitor": "CREATE ROLE monitor LOGIN IN ROLE pg_monitor;",
 }
 
 
