@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from app.stores.finder import Finder
 
@@ -32,7 +32,7 @@ FAULTS = (
 
 def is_away(error: BaseException | None) -> bool:
     """Whether an error means that the server cannot do it now, and another perhaps can."""
-    return isinstance(error, FAULTS) and not isinstance(error, psycopg.errors.QueryCanceled)
+    return isinstance(error, FAULTS) and not isinstance(error, (psycopg.errors.QueryCanceled, PoolClosed))
 
 
 class Pool(AsyncConnectionPool[Connection]):
