@@ -53,7 +53,7 @@ class Fleet:
 
     def close(self) -> None:
         """End what this handle runs; the hosts run on."""
-        self.client.close()
+        self.loop.run(self.client.close())
         self.loop.close()
 
     def play(self, verb: str, *options: str, timeout: float = 600) -> Played:

@@ -51,7 +51,7 @@ async def _run(client: Client, seconds: float, rates: dict[str, float]) -> int:
     outcomes = Outcomes(generator.outcomes)
     await workload.ledger.settle(client)
     audit = await workload.ledger.audit(client, patience=120)
-    client.close()
+    await client.close()
     found = {
         "requests": outcomes.summary(),
         "troubles": outcomes.troubles(),

@@ -59,8 +59,9 @@ class Client:
     ``ca`` is the file of the authority that it trusts alone, ``seconds`` the longest time for a request.
     """
 
-    def __init__(self, address: str, name: str, ca: Path, *, seconds: float = 60.0) -> None:
+    def __init__(self, address: str, name: str, ca: Path, *, port: int = 443, seconds: float = 60.0) -> None:
         self._address = address
+        self._port = port
         self._name = name
         self._seconds = seconds
         self._tls = ssl.create_default_context(cafile=str(ca))
@@ -97,11 +98,12 @@ class Client:
         except (OSError, ValueError, asyncio.LimitOverrunError) as error:
             raise Broken(getattr(error, "strerror", None) or str(error) or type(error).__name__) from error
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close what is kept open."""
         for connection in self._idle:
             connection.writer.transport.abort()
         self._idle.clear()
+        await asyncio.sleep(0)  # the loop does it in its next round
 
     def _head(self, method: str, path: str, length: int, content_type: str) -> bytes:
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._name}"]
@@ -119,7 +121,7 @@ class Client:
             connection.writer.transport.abort()
         else:
             reader, writer = await asyncio.open_connection(
-                self._address, 443, ssl=self._tls, server_hostname=self._name, limit=_ROOM
+                self._address, self._port, ssl=self._tls, server_hostname=self._name, limit=_ROOM
             )
             connection = _Connection(reader, writer, 0.0)
         try:
