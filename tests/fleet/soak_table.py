@@ -33,6 +33,8 @@ def document(records: Sequence[Record]) -> str:
         grouped[record["name"]].append(record)
     faults = {name: grouped[name] for name in FAULTS if grouped[name]}
     parts = [_HEAD.format(machine=machine())]
+    if loads := [record["load"] for record in records if "load" in record]:
+        parts.append(f"Load average of the machine at the end of a run: {min(loads)} to {max(loads)}.\n")
     if faults:
         parts.append(
             "Seconds: smallest / median / 95th percentile / largest. The others: all runs together.\n"
@@ -47,6 +49,7 @@ _FAULT_COLUMNS = [
     "fault",
     "runs",
     "write gap",
+    "of the database alone",
     "errors per run",
     "of requests",
     "questions answered",
@@ -74,6 +77,7 @@ def _fault(name: str, runs: Sequence[Record]) -> list[str]:
         FAULTS[name].what,
         str(len(runs)),
         _spread([run["gap"] for run in runs]),
+        _spread([run["database_gap"] for run in runs if run["database_gap"] is not None]),
         _spread([run["errors"] for run in runs], digits=0),
         f"{total('requests'):,}",
         f"{100 * total('answered') / asked:.2f} % of {asked:,}" if asked else "",
@@ -94,7 +98,9 @@ def _seconds(records: Sequence[Record]) -> list[list[str]]:
 
 
 def _spread(values: Sequence[float], digits: int = 1) -> str:
-    """Smallest, median, 95th percentile (nearest rank) and largest."""
+    """Smallest, median, 95th percentile (nearest rank) and largest; nothing for no values."""
+    if not values:
+        return ""
     ordered = sorted(values)
     high = ordered[math.ceil(0.95 * len(ordered)) - 1]
     shown = (ordered[0], statistics.median(ordered), high, ordered[-1])

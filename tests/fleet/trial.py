@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tests.fleet.database_probe import Probe, database_probe
 from tests.fleet.faults import Fault
 from tests.fleet.fleet import Fleet
 from tests.lab.errors import LabError
@@ -24,12 +27,17 @@ _WRITES = 10  # acknowledged in a row: they are back
 
 @dataclass(frozen=True)
 class Trial:
-    """What a fault did to clients. ``healed``: seconds from mending until the fleet was whole."""
+    """What a fault did to clients.
+
+    ``healed``: seconds from mending until the fleet was whole. ``database_gap``: longest time in which the
+    database itself acknowledged no write, if the fault is one of the database.
+    """
 
     fault: Fault
     outcomes: Outcomes
     audit: Audit
     healed: float
+    database_gap: float | None
 
     @property
     def gap(self) -> float:
@@ -52,6 +60,8 @@ class Trial:
         return {
             "fault": self.fault.name,
             "gap": round(self.gap, 2),
+            "database_gap": None if self.database_gap is None else round(self.database_gap, 2),
+            "load": round(os.getloadavg()[0], 1),
             "questions": questions.total(),
             "answered": questions["ok"],
             "requests": everything.total(),
@@ -75,7 +85,10 @@ def endure(fleet: Fleet, fault: Fault) -> Trial:
     workload = Workload(fleet.client, secrets.token_hex(4))
     fleet.loop.run(workload.prepare())
     blow = fault.aim(fleet)
-    with fleet.loop.load(workload.acts()) as load:
+    with ExitStack() as stack:
+        # from a host that is hit by none of these faults
+        probe = stack.enter_context(database_probe(fleet, "api2")) if fault.database else Probe()
+        load = stack.enter_context(fleet.loop.load(workload.acts()))
         time.sleep(LEAD)
         struck = time.monotonic()
         blow.strike()
@@ -89,7 +102,7 @@ def endure(fleet: Fleet, fault: Fault) -> Trial:
     fleet.loop.run(workload.ledger.settle(fleet.client))
     audit = fleet.loop.run(workload.ledger.audit(fleet.client, patience=READY))
     fleet.loop.run(workload.ledger.clear(fleet.client))
-    return Trial(fault, Outcomes(load.outcomes), audit, healed)
+    return Trial(fault, Outcomes(load.outcomes), audit, healed, probe.gap)
 
 
 def _wait_for_writes(load: Generator, since: float) -> None:
