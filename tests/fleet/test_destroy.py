@@ -12,7 +12,7 @@ from tests.lab.topology import FLEETS
 SECONDS = 900
 ALONE = ("-e", json.dumps({"fleet_external": ["monitoring", "backup"]}))
 LEFT = (
-    "ls -d /etc/knowledge-assistant/tls /etc/credstore.encrypted/ka.* 2> /dev/null; mount | grep /data; true"
+    "ls -d /etc/knowledge-assistant/tls /etc/credstore.encrypted/ka.* 2> /dev/null; findmnt -n /data || true"
 )
 DATA = ("chroma1", "postgres1", "objects1")
 

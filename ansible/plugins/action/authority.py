@@ -29,7 +29,8 @@ class ActionModule(ActionBase):
 
     Arguments: ``folder``, ``key`` (file with the passphrase, made when missing), ``subject`` (fleet's name);
     for ``present`` also ``step``, to replace the authority; for ``signed`` also ``request``, ``current`` and
-    ``trusted`` (PEM, what the host has now), ``host``, ``group``, ``address``, ``days`` and ``renew``.
+    ``trusted`` (PEM, what the host has now), ``host``, ``group``, ``address``, ``names`` (further ones),
+    ``days`` and ``renew``.
     """
 
     _requires_connection = False
@@ -224,7 +225,7 @@ def _subject(wanted: dict[str, Any]) -> x509.Name:
 
 
 def _names(wanted: dict[str, Any]) -> x509.SubjectAlternativeName:
-    hosts = [x509.DNSName(str(wanted["host"])), x509.DNSName("localhost")]
+    hosts = [x509.DNSName(str(name)) for name in (wanted["host"], "localhost", *wanted["names"])]
     addresses = [x509.IPAddress(ipaddress.ip_address(str(text))) for text in (wanted["address"], "127.0.0.1")]
     return x509.SubjectAlternativeName([*hosts, *addresses])
 
