@@ -1,0 +1,160 @@
+"""What Prometheus reads on a fleet: everything, only with its certificate, and right figures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shlex
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.fleet.fleet import Fleet
+from tests.lab.errors import LabError
+from tests.load import api
+from tests.load.facts import Fact
+from tests.load.http import Client
+
+SECONDS = 300
+# three readings, on a machine that is busy with ten hosts
+PATIENCE = 60.0
+# what there is to read on a host of each group, beside the host itself
+SERVICES = {
+    "balancer": ["haproxy"],
+    "api": ["assistant"],
+    "chroma": ["haproxy"],
+    "postgres": ["etcd", "patroni", "postgres"],
+    "objects": ["haproxy", "objects"],
+    "monitoring": ["prometheus"],
+    "backup": [],
+}
+TLS = "/etc/knowledge-assistant/tls"
+FORBIDDEN, NOT_FOUND = 403, 404
+Samples = dict[tuple[str, ...], float]
+
+
+def query(fleet: Fleet, expression: str, *labels: str) -> Samples:
+    """Values that Prometheus has for an expression now, by these of their labels."""
+    encoded = shlex.quote(f"query={expression}")
+    asked = f"curl -sSfG http://127.0.0.1:9090/api/v1/query --data-urlencode {encoded}"
+    found = json.loads(fleet.output("monitoring1", asked))["data"]["result"]
+    return {tuple(one["metric"].get(label, "") for label in labels): float(one["value"][1]) for one in found}
+
+
+def total(fleet: Fleet, expression: str) -> float:
+    """The one value of a sum; 0 when nothing was counted yet."""
+    return query(fleet, expression).get((), 0.0)
+
+
+def wait(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Return once it is so; fail when it is not in time."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, f"not so after {seconds:.0f} s"
+        time.sleep(1)
+
+
+def down(fleet: Fleet) -> set[tuple[str, ...]]:
+    return set(query(fleet, "up == 0", "job", "host"))
+
+
+def read(fleet: Fleet, asking: str, asked: str, *options: str) -> int:
+    """The status by which a host answers another that asks for its figures; 0 if none comes."""
+    url = f"https://{asked}:9100/node"
+    words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "5", "--cacert", f"{TLS}/ca.crt"]
+    return int(fleet.lab.run(asking, shlex.join([*words, *options, url])).stdout or 0)
+
+
+def own(folder: str = TLS) -> list[str]:
+    """Options of curl to show the host's certificate."""
+    return ["--cert", f"{folder}/host.crt", "--key", f"{folder}/host.key"]
+
+
+def test_every_host_and_service_of_the_inventory_is_read(fleet: Fleet) -> None:
+    wanted = {("node", name) for name in fleet.lab.record().hosts}
+    for group, jobs in SERVICES.items():
+        wanted |= {(job, name) for job in jobs for name in fleet.hosts(group)}
+    wait(lambda: not down(fleet))
+    assert set(query(fleet, "up == 1", "job", "host")) == wanted
+    assert set(query(fleet, "pg_up == 1", "host")) == {(name,) for name in fleet.hosts("postgres")}
+
+
+@pytest.mark.parametrize(
+    ("host", "job", "unit"),
+    [
+        ("api1", "node", "prometheus-node-exporter"),
+        ("postgres2", "postgres", "prometheus-postgres-exporter"),
+    ],
+)
+def test_an_exporter_that_is_stopped_is_down_alone_and_named(
+    fleet: Fleet, host: str, job: str, unit: str
+) -> None:
+    wait(lambda: not down(fleet))
+    fleet.output(host, f"systemctl stop {unit}")
+    try:
+        wait(lambda: bool(down(fleet)))
+        assert down(fleet) == {(job, host)}
+    finally:
+        fleet.output(host, f"systemctl start {unit}")
+    wait(lambda: not down(fleet))
+
+
+def test_site_ends_with_the_name_of_a_service_that_cannot_be_read(fleet: Fleet) -> None:
+    fleet.output("objects1", "systemctl stop metrics")
+    try:
+        wait(lambda: bool(down(fleet)))
+        with pytest.raises(LabError, match=r"node of objects1: .*connection refused"):
+            fleet.play("site", "--tags", "prometheus", "-e", "prometheus_patience=1")
+    finally:
+        fleet.output("objects1", "systemctl start metrics")
+    wait(lambda: not down(fleet))
+
+
+def test_figures_are_for_the_monitoring_hosts_certificate_alone(fleet: Fleet) -> None:
+    assert read(fleet, "monitoring1", "api1", *own(f"{TLS}/prometheus")) == 200
+    assert read(fleet, "monitoring1", "api1") == 0, "without a certificate there is no connection"
+    # a host reaches itself in spite of the firewall, and is of another group
+    assert read(fleet, "api1", "api1", *own()) == FORBIDDEN
+    assert read(fleet, "api2", "api1", *own()) == 0, "the firewall lets in the monitoring host alone"
+    assert fleet.loop.run(fleet.client.get("/metrics")).status == NOT_FOUND
+
+
+def test_questions_and_documents_are_counted_where_they_were_worked_on(fleet: Fleet) -> None:
+    answers, read_documents = "sum(ka_answers_total)", 'sum(ka_ingest_stage_seconds_count{stage="embed"})'
+    before = total(fleet, answers), total(fleet, read_documents)
+    fleet.loop.run(use(fleet.client, f"counted-{secrets.token_hex(3)}"))
+    wait(lambda: total(fleet, answers) > before[0])
+    wait(lambda: total(fleet, read_documents) > before[1])
+
+
+async def use(client: Client, knowledge_base: str) -> None:
+    """Have one document read, then ask about it."""
+    fact = Fact(secrets.token_hex(4))
+    assert (await client.post(api.ROOT, {"name": knowledge_base})).status == 201
+    assert (await api.upload(client, knowledge_base, fact)).status in (200, 201, 202)
+    until = time.monotonic() + PATIENCE
+    while {one["state"] for one in await api.documents(client, knowledge_base)} != {"ready"}:
+        assert time.monotonic() < until, "the document was not read"
+        await asyncio.sleep(0.5)
+    assert (await api.ask(client, knowledge_base, fact.question)).status == 200
+
+
+def test_facts_of_each_host_are_known(fleet: Fleet) -> None:
+    hosts = {(name,) for name in fleet.lab.record().hosts}
+    assert set(query(fleet, "ka_reboot_pending == 0", "host")) == hosts
+    assert len(query(fleet, "count by (closure) (ka_release_info)", "closure")) == 1
+    days = query(fleet, '(ka_certificate_end_timestamp_seconds{certificate="host"} - time()) / 86400', "host")
+    assert set(days) == hosts
+    assert all(0 < left <= 30 for left in days.values())
+    states = query(fleet, 'haproxy_server_status{proxy="watch", state="UP"}', "host")
+    assert states == {("chroma1",): 1, ("objects1",): 1}
+
+
+def test_new_settings_are_taken_in_without_a_restart(fleet: Fleet) -> None:
+    pid = fleet.output("monitoring1", "systemctl show -P MainPID prometheus")
+    played = fleet.play("site", "--tags", "prometheus", "-e", "prometheus_interval=14")
+    assert played.changed["monitoring1"] == 2, "written, and reloaded"
+    assert fleet.play("site", "--tags", "prometheus").changed["monitoring1"] == 2, "and back"
+    assert fleet.output("monitoring1", "systemctl show -P MainPID prometheus") == pid
