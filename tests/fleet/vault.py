@@ -26,11 +26,17 @@ def fleet_secrets(fleet: Fleet) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
-def _vault(verb: str, fleet: Fleet) -> str:
+def set_fleet_secrets(fleet: Fleet, values: dict[str, str]) -> None:
+    """Replace all secrets on the controller; no host knows of it until site.yml runs."""
+    _vault("encrypt", fleet, "".join(f"{name}: {value}\n" for name, value in values.items()))
+
+
+def _vault(verb: str, fleet: Fleet, text: str = "") -> str:
     command = [str(ROOT / ".venv-ops/bin/ansible-vault"), verb, "--vault-password-file", str(key_file(fleet))]
+    place = ["--output", str(secrets_file(fleet)), "-"] if text else [str(secrets_file(fleet))]
     done = subprocess.run(
-        [*command, str(secrets_file(fleet))],
-        stdin=subprocess.DEVNULL,
+        [*command, *place],
+        input=text,
         capture_output=True,
         text=True,
         timeout=60,

@@ -67,6 +67,10 @@ class Client:
         self._tls = ssl.create_default_context(cafile=str(ca))
         self._idle: list[_Connection] = []
 
+    def trust(self, ca: Path) -> None:
+        """Trust these authorities too, from the next connection on."""
+        self._tls.load_verify_locations(cafile=str(ca))
+
     async def get(self, path: str, *, seconds: float | None = None) -> Response:
         """GET; raises :class:`Broken`."""
         return await self.request("GET", path, seconds=seconds)
