@@ -104,18 +104,27 @@ def _on_fleet(fleet: Fleet, name: str) -> Record:
 
 
 def _note(results: Path, name: str, number: int, act: Callable[[], Record]) -> None:
-    """Do it, and write down what came of it."""
+    """Do it, and write down what came of it, also that it broke off."""
     begun = time.monotonic()
-    record: Record = {"name": name, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **act()}
-    results.parent.mkdir(parents=True, exist_ok=True)
-    with results.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    record: Record = {"name": name, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    try:
+        record |= act()
+    except (LabError, Broken) as error:
+        record["error"] = str(error)
+        raise
+    finally:
+        if len(record) > 2:
+            results.parent.mkdir(parents=True, exist_ok=True)
+            with results.open("a") as file:
+                file.write(json.dumps(record) + "\n")
     figures = {key: record[key] for key in ("seconds", "gap", "errors", "healed") if key in record}
     harm = "" if _harmless(record) else "  HARM: see the results"
     _say(f"{name} {number}: {figures} ({time.monotonic() - begun:.0f} s){harm}")
 
 
 def _harmless(record: Record) -> bool:
+    if "error" in record:
+        return False
     audit = record.get("audit", {"entries": 0})
     return not record.get("wrong") and not any(found for key, found in audit.items() if key != "entries")
 

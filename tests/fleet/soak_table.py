@@ -15,8 +15,8 @@ from tests.lab.bench import machine
 Record = dict[str, Any]
 _HEAD = """# Benchmarks: the fleet
 
-`python -m tests.fleet.soak` on {machine}: the lab's ten hosts, all on this one machine, and the clients too.
-`--markdown` prints this page from what was measured last.
+`python -m tests.fleet.soak`, as root; with `--markdown` it prints this page from what was measured last. The lab's
+ten hosts and the clients share one machine: {machine}.
 
 Clients are open-loop: 4 questions and 2 searches a second with known answers, 10 of the cheapest writes, an
 upload and others. The gap is the longest time in which no write was acknowledged. An error is any request
@@ -30,7 +30,8 @@ def document(records: Sequence[Record]) -> str:
     """The whole page."""
     grouped: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        grouped[record["name"]].append(record)
+        if "error" not in record:
+            grouped[record["name"]].append(record)
     faults = {name: grouped[name] for name in FAULTS if grouped[name]}
     parts = [_HEAD.format(machine=machine())]
     if loads := [record["load"] for record in records if "load" in record]:
@@ -42,6 +43,11 @@ def document(records: Sequence[Record]) -> str:
         parts.append(_table(_FAULT_COLUMNS, [_fault(name, runs) for name, runs in faults.items()]))
     if seconds := _seconds(records):
         parts.append(_table(["what", "runs", "seconds"], seconds))
+    broken = [
+        f"- {record['name']}: {record['error'].splitlines()[0]}" for record in records if "error" in record
+    ]
+    if broken:
+        parts.append("\n".join(["Runs that broke off:", "", *broken, ""]))
     return "\n".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from tests.lab.errors import LabError
 from tests.load.generator import Generator
 from tests.load.ledger import Audit
 from tests.load.outcome import Outcomes
-from tests.load.workload import Workload
+from tests.load.workload import USUAL, Workload
 
 LEAD, TAIL = 3.0, 3.0  # seconds of load before the fault and after the fleet is whole
 BACK = 120.0  # until writes are acknowledged again
@@ -74,7 +75,7 @@ class Trial:
         }
 
 
-def endure(fleet: Fleet, fault: Fault) -> Trial:
+def endure(fleet: Fleet, fault: Fault, rates: Mapping[str, float] = USUAL) -> Trial:
     """Let the fault happen to a whole fleet under load.
 
     Raises:
@@ -88,14 +89,16 @@ def endure(fleet: Fleet, fault: Fault) -> Trial:
     with ExitStack() as stack:
         # from a host that is hit by none of these faults
         probe = stack.enter_context(database_probe(fleet, "api2")) if fault.database else Probe()
-        load = stack.enter_context(fleet.loop.load(workload.acts()))
+        load = stack.enter_context(fleet.loop.load(workload.acts(rates)))
         time.sleep(LEAD)
         struck = time.monotonic()
-        blow.strike()
-        _wait_for_writes(load, struck)
-        time.sleep(max(0.0, struck + fault.lasts - time.monotonic()))
-        mended = time.monotonic()
-        blow.mend()
+        try:
+            blow.strike()
+            _wait_for_writes(load, struck)
+            time.sleep(max(0.0, struck + fault.lasts - time.monotonic()))
+        finally:
+            mended = time.monotonic()
+            blow.mend()  # also for the tests that come after a failed one
         _wait_whole(fleet, workload)
         healed = time.monotonic() - mended
         time.sleep(TAIL)
