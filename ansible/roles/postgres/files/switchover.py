@@ -97,7 +97,8 @@ def choose(servers: list[dict[str, Any]], wanted: str) -> str:
     if not fit:
         states = ", ".join(f"{one['name']} is {one['role']} and {one['state']}" for one in servers)
         sys.exit(f"No synchronous standby streams, so nothing was changed: {states}. See verify.yml.")
-    names = [one["name"] for one in sorted(fit, key=lambda one: int(one.get("lag") or 0))]
+    # Patroni says "unknown" where it does not know
+    names = [one["name"] for one in sorted(fit, key=lambda one: (isinstance(one["lag"], str), one["lag"]))]
     if wanted and wanted not in names:
         known = wanted in {one["name"] for one in servers}
         why = "is not synchronous now, and might lack a write" if known else "is no server of this database"
