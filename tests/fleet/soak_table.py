@@ -15,8 +15,8 @@ from tests.lab.bench import machine
 Record = dict[str, Any]
 _HEAD = """# Benchmarks: the fleet
 
-`python -m tests.fleet.soak`, as root; with `--markdown` it prints this page from what was measured last. The lab's
-ten hosts and the clients share one machine: {machine}.
+`python -m tests.fleet.soak`, as root; with `--markdown` it prints this page from what was measured last. The
+lab's ten hosts and the clients share one machine: {machine}.
 
 Clients are open-loop: 4 questions and 2 searches a second with known answers, 10 of the cheapest writes, an
 upload and others. The gap is the longest time in which no write was acknowledged. An error is any request
