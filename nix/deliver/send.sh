@@ -13,40 +13,16 @@ incoming=/var/tmp/ka-incoming
 
 on_host() { $ssh "$host" "$@"; }
 
-# The closure, as the cache describes it: a narinfo names its references.
-closure() {
-  todo=$1 seen=
-  while [ -n "$todo" ]; do
-    name=${todo%% *} rest=${todo#"$name"}
-    todo=${rest# }
-    case " $seen " in *" $name "*) continue ;; esac
-    seen="$seen $name"
-    info=$cache/${name%%-*}.narinfo
-    [ -f "$info" ] || { echo "$name is not in the cache $cache: publish it first (publish.sh)." >&2; return 1; }
-    todo="$todo${todo:+ }$(sed -n 's/^References: *//p' "$info")"
-    todo=${todo% }
-  done
-  echo "$seen"
-}
-
-names=$(closure "${path#/nix/store/}")
-paths=
-for name in $names; do paths="$paths /nix/store/$name"; done
-# shellcheck disable=SC2086
-missing=$(on_host nix-store --check-validity --print-invalid $paths)
-list=$(mktemp)
-trap 'rm -f "$list"' EXIT
-echo nix-cache-info > "$list"
-for name in $names; do echo "${name%%-*}.narinfo" >> "$list"; done
-for missed in $missing; do
-  name=${missed#/nix/store/}
-  sed -n 's/^URL: *//p' "$cache/${name%%-*}.narinfo" >> "$list"
-done
-bytes=$(cd "$cache" && xargs cat < "$list" | wc -c)
-tar -C "$cache" -c -T "$list" | on_host "rm -rf $incoming && mkdir -m 700 $incoming && tar -x -C $incoming" || {
+archive=$(mktemp)
+trap 'rm -f "$archive"' EXIT
+paths=$("$here/pack.sh" closure "$path" "$cache")
+# shellcheck disable=SC2046
+missing=$(on_host nix-store --check-validity --print-invalid $(echo "$paths" | cut -d ' ' -f 1))
+echo "$missing" | sed '/^$/d' | "$here/pack.sh" archive "$path" "$cache" > "$archive"
+on_host "rm -rf $incoming && mkdir -m 700 $incoming && tar -x -C $incoming" < "$archive" || {
   on_host "rm -rf $incoming" || :
   echo "The release did not arrive whole on $host (is its disk full?). Nothing was changed there." >&2
   exit 1
 }
 on_host "sh -s -- receive $path $incoming" < "$here/host.sh"
-echo "$host has $path ($bytes bytes sent)"
+echo "$host has $path ($(wc -c < "$archive") bytes sent)"

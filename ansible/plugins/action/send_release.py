@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import tarfile
+import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ from ansible.errors import AnsibleActionFail
 
 from ansible.plugins.action import ActionBase
 
-STORE = "/nix/store/"
 INCOMING = "/var/tmp/ka-incoming"  # noqa: S108 -- made anew with rights 0700 by root before anything is put there
+RESERVE = 256 * 2**20  # bytes that stay free
+MIB = 2**20
 
 
 class ActionModule(ActionBase):
-    """Arguments: ``path`` (store path), ``cache`` (folder made by nix/deliver/publish.sh), ``host_script``.
+    """Arguments: ``path`` (store path), ``cache`` (folder made by publish.sh), ``deliver`` (folder nix/deliver).
 
     The same as nix/deliver/send.sh, through whatever connection and user Ansible has. The host itself checks
     every signature before anything enters its store; nothing is switched.
@@ -27,69 +27,63 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Changed when the host lacked something; ``missing`` names it, ``bytes`` counts what travelled."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        path, cache = str(self._task.args["path"]), Path(self._task.args["cache"]).expanduser().resolve()
-        infos = closure(path, cache)
-        paths = " ".join(STORE + name for name in infos)
-        missing = self._missing(paths)
+        lines = self._packed("closure").decode().splitlines()
+        sizes = {path: int(size) for path, size in map(str.split, lines)}
+        missing, free = self._look(list(sizes))
         result.update(changed=bool(missing), missing=missing, bytes=0)
         if not missing or self._task.check_mode:
             return result
+        needed = sum(sizes[path] for path in missing) + RESERVE
+        if free < needed:
+            raise AnsibleActionFail(
+                f"There is no room for {self._path} on this host: {free // MIB} MiB are free in its store, and"
+                f" {needed // MIB} are needed. Free some (nix/deliver/host.sh collect)."
+            )
         with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
-            _pack(Path(archive.name), cache, infos, missing)
+            archive.write(self._packed("archive", "\n".join([*missing, ""])))
+            archive.flush()
             result["bytes"] = Path(archive.name).stat().st_size
-            self._receive(path, Path(archive.name))
+            self._receive(Path(archive.name))
         return result
 
-    def _missing(self, paths: str) -> list[str]:
-        ask = f"nix-store --check-validity --print-invalid {paths}"
-        if self._task.check_mode:  # before Nix itself is there, all of it is missing
-            ask = f"if command -v nix-store > /dev/null; then {ask}; else echo {paths}; fi"
-        return self._on_host(ask).split()
+    @property
+    def _path(self) -> str:
+        return str(self._task.args["path"])
 
-    def _receive(self, path: str, archive: Path) -> None:
+    def _packed(self, verb: str, text: str = "") -> bytes:
+        cache = Path(self._task.args["cache"]).expanduser().resolve()
+        script = Path(self._task.args["deliver"]) / "pack.sh"
+        done = subprocess.run(
+            [script, verb, self._path, cache], input=text.encode(), capture_output=True, check=False
+        )
+        if done.returncode != 0:
+            raise AnsibleActionFail(done.stderr.decode().strip())
+        return done.stdout
+
+    def _look(self, paths: list[str]) -> tuple[list[str], int]:
+        """What the host lacks, and how many bytes are free in its store."""
+        ask = f"nix-store --check-validity --print-invalid {' '.join(paths)}"
+        if self._task.check_mode:  # before Nix itself is there, all of it is missing
+            ask = f"if command -v nix-store > /dev/null; then {ask}; else echo {' '.join(paths)}; fi"
+        room = "df --output=avail -B 1 /nix/store 2> /dev/null || df --output=avail -B 1 /"
+        *missing, free = self._on_host(f"{ask}; {room}").replace("Avail", "").split()
+        return missing, int(free)
+
+    def _receive(self, archive: Path) -> None:
         self._make_tmp_path()
         shell = self._connection._shell  # noqa: SLF001 -- Ansible's own plugins have no other way either
         remote = shell.join_path(shell.tmpdir, "release.tar")
         self._transfer_file(str(archive), remote)
-        script = Path(self._task.args["host_script"]).read_text(encoding="utf-8")
+        script = (Path(self._task.args["deliver"]) / "host.sh").read_text(encoding="utf-8")
         self._on_host(
             f"rm -rf {INCOMING} && mkdir -m 700 {INCOMING} && tar -x -C {INCOMING} -f {shlex.quote(remote)}"
             f" && rm -f {shlex.quote(remote)}"
         )
-        self._on_host(f"sh -c {shlex.quote(script)} host.sh receive {path} {INCOMING}")
+        self._on_host(f"sh -c {shlex.quote(script)} host.sh receive {self._path} {INCOMING}")
 
     def _on_host(self, command: str) -> str:
         answer = self._low_level_execute_command(command)
         if answer["rc"] != 0:
             said = (answer["stderr"] + answer["stdout"]).strip()
-            raise AnsibleActionFail(f"{self._task.args['path']} did not reach the host: {said}")
+            raise AnsibleActionFail(f"{self._path} did not reach the host: {said}")
         return str(answer["stdout"])
-
-
-def closure(path: str, cache: Path) -> dict[str, dict[str, str]]:
-    """All store paths that this one needs, with what the cache says about each (its narinfo)."""
-    todo, found = [path.removeprefix(STORE)], {}
-    while todo:
-        name = todo.pop()
-        if name in found:
-            continue
-        info = cache / f"{name.split('-', 1)[0]}.narinfo"
-        if not info.is_file():
-            raise AnsibleActionFail(f"{name} is not in {cache}: publish it first (nix/deliver/publish.sh).")
-        found[name] = dict(_fields(info))
-        todo += found[name].get("References", "").split()
-    return found
-
-
-def _fields(info: Path) -> Iterator[tuple[str, str]]:
-    for line in info.read_text(encoding="utf-8").splitlines():
-        key, _, value = line.partition(": ")
-        yield key.rstrip(":"), value
-
-
-def _pack(archive: Path, cache: Path, infos: dict[str, dict[str, str]], missing: list[str]) -> None:
-    wanted = ["nix-cache-info", *(f"{name.split('-', 1)[0]}.narinfo" for name in infos)]
-    wanted += [infos[path.removeprefix(STORE)]["URL"] for path in missing]
-    with tarfile.open(archive, "w") as tar:
-        for name in wanted:
-            tar.add(cache / name, arcname=name)
