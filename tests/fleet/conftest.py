@@ -36,6 +36,13 @@ def fleet(machine_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield fleet
 
 
+@pytest.fixture
+def green_afterwards(fleet: Fleet) -> Iterator[None]:
+    """verify.yml finds nothing wrong once the test has ended."""
+    yield
+    fleet.play("verify")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave these tests out unless somebody asked for them."""
     named = [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fleet.faults import FAULTS
 from tests.fleet.fleet import Fleet
 from tests.fleet.trial import Trial, endure
 
 SECONDS = 600
+pytestmark = pytest.mark.usefixtures("green_afterwards")
 
 
 def unharmed(trial: Trial) -> None:
