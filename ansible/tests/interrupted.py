@@ -1,7 +1,7 @@
 """Replaces an authority, secrets and a passphrase, and ends the controller at each change of a file in turn.
 
-tests/ansible/test_interrupted.py runs it with the interpreter that has Ansible: interrupted.py PLUGINS FOLDER.
-Prints how many places there were to end it.
+tests/ansible/test_interrupted.py runs it with the interpreter that has Ansible: interrupted.py PLUGINS FOLDER
+Prints how many places there were to end it; fails with what does not hold.
 """
 
 from __future__ import annotations
@@ -120,17 +120,23 @@ class Operator:
         return self._key.read_bytes()
 
     def _run(self, plugin: ModuleType, arguments: dict[str, Any]) -> dict[str, Any]:
-        action = plugin.ActionModule.__new__(plugin.ActionModule)
-        action._task = mock.Mock(args=arguments, check_mode=False)
+        task = mock.Mock(args=arguments, check_mode=False)
+        action = plugin.ActionModule(task, None, None, None, None, None)
         with mock.patch.object(plugin.ActionBase, "run", return_value={}):
             found: dict[str, Any] = action.run()
         return found
 
 
+def must(holds: bool, what: str) -> None:
+    """End the program unless it does."""
+    if not holds:
+        raise SystemExit(f"not so: {what}")
+
+
 def _load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
+    if not spec or not spec.loader:
+        raise FileNotFoundError(path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -144,18 +150,18 @@ def authority_ended(operator: Operator, change: int) -> bool:
             operator.replace_authority()
     except Ended:
         between = operator.certificate()
-        assert operator.trusts(between)
+        must(operator.trusts(between), "a certificate of this moment is trusted")
         if operator.authority().step() != "dropping" and (operator.folder / "old.crt").exists():
-            assert operator.trusts(before)
+            must(operator.trusts(before), "the old authority is trusted until it is dropped")
         operator.replace_authority()
         ended = True
     else:
         ended = False
-    assert operator.authority().step() == ""
+    must(operator.authority().step() == "", "the authority is replaced")
     left = {path.name for path in operator.folder.glob("*.crt")} - {"trusted.crt"}
-    assert left == {"ca.crt"}, left
-    assert not operator.trusts(before)
-    assert operator.trusts(operator.certificate())
+    must(left == {"ca.crt"}, f"authorities left: {left}")
+    must(not operator.trusts(before), "the old authority is not trusted")
+    must(operator.trusts(operator.certificate()), "the new authority is trusted")
     return ended
 
 
@@ -168,15 +174,16 @@ def secrets_ended(operator: Operator, change: int) -> bool:
                 operator.secrets(step)
     except Ended:
         now, others = operator.secrets()
-        assert all(len({now[name], others.get(name)} - {None}) in (1, 2) for name in NAMES)
+
+        must(now == before or others in (before, {}), "old secrets are accepted until they are dropped")
         for step in STEPS:
             operator.secrets(step)
         ended = True
     else:
         ended = False
     after, others = operator.secrets()
-    assert not others
-    assert not set(before.values()) & set(after.values())
+    must(not others, "no second secret is left")
+    must(not set(before.values()) & set(after.values()), "every secret is new")
     return ended
 
 
@@ -187,14 +194,14 @@ def passphrase_ended(operator: Operator, change: int) -> bool:
         with ended_before(change):
             operator.replace_passphrase()
     except Ended:
-        assert operator.secrets() == known
+        must(operator.secrets() == known, "the secrets are what they were")
         operator.certificate()
         operator.replace_passphrase()
         ended = True
     else:
         ended = False
-    assert operator.passphrase() != before
-    assert operator.secrets() == known
+    must(operator.passphrase() != before, "the passphrase is new")
+    must(operator.secrets() == known, "the secrets are what they were")
     operator.certificate()
     vault = (operator.folder / "secrets.yml").read_bytes()
     VaultLib([("default", VaultSecret(operator.passphrase().strip()))]).decrypt(vault)
@@ -209,7 +216,7 @@ def main() -> None:
         change = 0
         while trial(operator, change):
             change += 1
-        assert change, trial.__name__
+        must(change > 0, f"{trial.__name__}: never ended")
         places += change
     sys.stdout.write(f"{places}\n")
 
