@@ -174,7 +174,6 @@ def secrets_ended(operator: Operator, change: int) -> bool:
                 operator.secrets(step)
     except Ended:
         now, others = operator.secrets()
-
         must(now == before or others in (before, {}), "old secrets are accepted until they are dropped")
         for step in STEPS:
             operator.secrets(step)
