@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +48,13 @@ class Fleet:
         self.lab = lab
         self.home = home
         self.loop = Loop()
+        self._client: Client | None = None
         self.plays = Plays(lab.place.folder / "inventory.yml", home)
 
     def close(self) -> None:
         """End what this handle runs; the hosts run on."""
-        self.loop.run(self.client.close())
+        if self._client:
+            self.loop.run(self._client.close())
         self.loop.close()
 
     def play(self, verb: str, *options: str, timeout: float = 600) -> Played:
@@ -65,10 +66,12 @@ class Fleet:
         """File of the fleet's authority."""
         return self.home / ".local/share/knowledge-assistant" / self.lab.place.name / "ca.crt"
 
-    @cached_property
+    @property
     def client(self) -> Client:
-        """To the assistant through the balancer."""
-        return Client(self.lab.address("balancer1"), "balancer1", self.ca)
+        """To the assistant through the balancer; there is none before site.yml has made the authority."""
+        if self._client is None:
+            self._client = Client(self.lab.address("balancer1"), "balancer1", self.ca)
+        return self._client
 
     def hosts(self, group: str) -> list[str]:
         """Names of the hosts in a group."""
