@@ -1,0 +1,72 @@
+"""What Prometheus is told to read follows from the inventory; no host is contacted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+yaml = pytest.importorskip("yaml")
+FOLDER = Path(__file__).parent.parent.parent / "ansible"
+ANSIBLE = FOLDER.parent / ".venv-ops" / "bin" / "ansible"
+EXAMPLE = FOLDER / "inventories" / "example" / "hosts.yml"
+RENDERED = "msg={{ lookup('ansible.builtin.template', 'roles/prometheus/templates/targets.json.j2') }}"
+
+pytestmark = pytest.mark.skipif(not ANSIBLE.exists(), reason="Ansible is not set up: tools/ops.sh .venv-ops")
+
+
+def targets(inventory: Path, home: Path) -> dict[str, list[str]]:
+    """Hosts of each job, as the role prometheus makes them from an inventory."""
+    done = subprocess.run(
+        [
+            *(
+                str(ANSIBLE),
+                "monitoring",
+                "-i",
+                str(inventory),
+                "-m",
+                "ansible.builtin.debug",
+                "-a",
+                RENDERED,
+            ),
+            *("-e", "@wiring.yml", "-e", "@roles/prometheus/defaults/main.yml"),
+        ],
+        cwd=FOLDER,
+        env={**os.environ, "HOME": str(home), "ANSIBLE_HOME": str(home), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    found = re.search(r"\[\{.*\}\]", done.stdout)
+    assert found, done.stdout + done.stderr
+    jobs: dict[str, list[str]] = {}
+    for target in json.loads(found[0]):
+        jobs.setdefault(target["job"], []).append(target["host"])
+    return jobs
+
+
+def test_every_host_is_read_and_each_service_where_it_runs(tmp_path: Path) -> None:
+    hosts = [
+        name for group in yaml.safe_load(EXAMPLE.read_text()).values() for name in group.get("hosts", {})
+    ]
+    found = targets(EXAMPLE, tmp_path)
+    assert sorted(found["node"]) == sorted(hosts)
+    assert found["assistant"] == ["api1", "api2"]
+    assert found["haproxy"] == ["balancer1", "chroma1", "objects1"]
+    assert found["etcd"] == found["patroni"] == found["postgres"] == ["postgres1", "postgres2", "postgres3"]
+    assert (found["objects"], found["prometheus"]) == (["objects1"], ["monitoring1"])
+
+
+def test_a_host_that_is_added_is_read_too(tmp_path: Path) -> None:
+    inventory = yaml.safe_load(EXAMPLE.read_text())
+    inventory["api"]["hosts"]["api3"] = {"ansible_host": "192.0.2.13"}
+    file = tmp_path / "hosts.yml"
+    file.write_text(yaml.safe_dump(inventory))
+    found = targets(file, tmp_path)
+    assert found["assistant"] == ["api1", "api2", "api3"]
+    assert "api3" in found["node"]
