@@ -15,8 +15,8 @@ PAUSE = 2.0
 
 
 class ActionModule(ActionBase):
-    """``state``, ``folder``, ``seconds`` are the module's; ``what`` is written into the record, ``wait`` is how
-    many seconds to wait for another holder.
+    """``state``, ``folder``, ``seconds`` are the module's; ``what`` is written into the record; for ``wait``
+    seconds another holder is waited for.
 
     A holder is dead when its record has expired or when it ran on this machine and its process is gone: it is
     known by machine, time of the machine's start, number, and time of its own start.
@@ -64,7 +64,7 @@ def is_dead(holder: dict[str, Any]) -> bool:
 def refusal(holder: dict[str, Any], state: str) -> str:
     """What to tell whose turn it is not."""
     if not holder:
-        return "The record that it is our turn is gone: somebody removed it, or it expired and was taken over."
+        return "The record that it is our turn is gone: somebody removed it, or it expired."
     since, until = (time.strftime("%H:%M:%S", time.localtime(holder[name])) for name in ("since", "expires"))
     took = "has it since" if state == "taken" else "took our turn at"
     return (
@@ -79,7 +79,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in clock ticks since the machine's start: the 22nd field of /proc/PID/stat (proc(5))."""
+    """When a process began, in clock ticks since the machine did: field 22 of /proc/PID/stat (proc(5))."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -18,7 +18,7 @@ MIB = 2**20
 
 
 class ActionModule(ActionBase):
-    """Arguments: ``path`` (store path), ``cache`` (folder made by publish.sh), ``deliver`` (folder nix/deliver).
+    """Arguments: ``path`` (store path), ``cache`` (folder made by publish.sh), ``deliver`` (nix/deliver).
 
     The same as nix/deliver/send.sh, through whatever connection and user Ansible has. The host itself checks
     every signature before anything enters its store; nothing is switched.
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         needed = sum(sizes[path] for path in missing) + RESERVE
         if free < needed:
             raise AnsibleActionFail(
-                f"There is no room for {self._path} on this host: {free // MIB} MiB are free in its store, and"
+                f"There is no room for {self._path} on this host: {free // MIB} MiB are free in its store,"
                 f" {needed // MIB} are needed. Free some (nix/deliver/host.sh collect)."
             )
         with tempfile.NamedTemporaryFile(suffix=".tar") as archive:

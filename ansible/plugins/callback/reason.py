@@ -6,6 +6,7 @@ from typing import Any
 
 from ansible.executor.stats import AggregateStats
 from ansible.executor.task_result import TaskResult
+
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = """

@@ -87,7 +87,8 @@ def parse(lines: Iterable[str], name: str) -> tuple[Seen, Seen]:
 def fault(one: Seen, others: Seen, limits: dict[str, Any]) -> str:
     """What is worse than allowed, as a sentence, or nothing."""
     if one.errors >= BROKEN and one.share > others.share + limits["errors"]:
-        return f"{one.errors} of {one.count} requests failed there, of others {others.errors} of {others.count}."
+        elsewhere = f"{others.errors} of {others.count}"
+        return f"{one.errors} of {one.count} requests failed there, {elsewhere} elsewhere."
     for kind, times in one.times.items():
         if min(len(times), len(others.times.get(kind, []))) < ENOUGH:
             continue
@@ -111,8 +112,8 @@ def main() -> None:
             module.fail_json(msg=f"{limits['name']} is worse than the others: {wrong}")
         if time.time() >= begun + limits["seconds"]:
             break
-    told = f"{one.count} requests to {limits['name']} ({one.errors} failed), {others.count} to others ({others.errors})"
-    module.exit_json(told=told)
+    ours = f"{one.count} requests to {limits['name']} ({one.errors} failed)"
+    module.exit_json(told=f"{ours}, {others.count} to others ({others.errors} failed)")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,12 @@ DOCUMENTATION = """
 module: deployed
 short_description: Which releases a host has, which one it runs, and what is known of them
 options:
-  folder: {type: path, required: true, description: "What the fleet remembers on each host; in C(bad) a file for each release that was taken back."}
+  folder:
+    type: path
+    required: true
+    description: What the fleet remembers on each host; in C(bad) a file for each release that was taken back.
   drained: {type: path, required: true, description: "Folder whose files keep the host out of the balancer."}
-  mark: {type: str, default: "", description: Store path of a release that was taken back and is marked as bad.}
+  mark: {type: str, default: "", description: Store path of a release that is marked as bad.}
   reason: {type: str, default: "", description: Why.}
 author: [The knowledge assistant]
 """
@@ -27,10 +30,18 @@ EXAMPLES = """
 """
 RETURN = """
 current: {type: str, returned: always, description: Store path of the release that the profile names.}
-before: {type: list, elements: dict, returned: always, description: "Generations before it, the last first: number, path. None twice, none marked as bad."}
+before:
+  type: list
+  elements: dict
+  returned: always
+  description: "Generations before it, the last first: number, path. None twice, none marked as bad."
 bad: {type: dict, returned: always, description: Reasons by store path.}
 drained: {type: list, elements: str, returned: always, description: Who keeps the host out of the balancer.}
-runtime: {type: list, elements: str, returned: always, description: "What else than the application runs from the current release: paths of interpreter and libraries."}
+runtime:
+  type: list
+  elements: str
+  returned: always
+  description: "What else runs from the current release: paths of interpreter and libraries."
 """
 SPEC: dict[str, dict[str, Any]] = {
     "folder": {"type": "path", "required": True},

@@ -28,7 +28,7 @@ options:
     description: C(taken) if it is free, C(kept) for longer, or C(given) back.
   folder: {type: path, required: true, description: Where the record lies.}
   record: {type: dict, required: true, description: "What the record says; id tells holders apart."}
-  over: {type: str, default: "", description: "Id of a holder that is known to be dead: its record counts for nothing."}
+  over: {type: str, default: "", description: Id of a holder that is known to be dead.}
   seconds: {type: int, default: 900, description: The record expires so long after it was taken or kept.}
 author: [The knowledge assistant]
 """

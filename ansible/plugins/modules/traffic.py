@@ -27,10 +27,10 @@ options:
   name: {type: str, default: "", description: Who drains; a file name.}
   url: {type: str, required: true, description: "Where the host's API answers, such as https://api1:8443."}
   ca: {type: path, required: true, description: The authority that is trusted.}
-  notice: {type: float, default: 3, description: Seconds after which every balancer has seen that the host is drained.}
-  quiet: {type: float, default: 1, description: Seconds without a request after which none is expected any more.}
-  seconds: {type: float, default: 30, description: "The longest wait: for requests under way, or for the release to answer."}
-  release: {type: str, default: "", description: "For C(answering): the store path that /version has to name."}
+  notice: {type: float, default: 3, description: Seconds after which every balancer has seen it.}
+  quiet: {type: float, default: 1, description: Seconds without a request after which none is expected.}
+  seconds: {type: float, default: 30, description: "The longest wait, for requests under way or an answer."}
+  release: {type: str, default: "", description: "For C(answering): the store path that /version names."}
   unit: {type: str, default: "", description: "For C(answering): the unit whose death ends the wait."}
 author: [The knowledge assistant]
 """
@@ -120,7 +120,8 @@ def await_answer(module: AnsibleModule, api: Api) -> dict[str, Any]:
             module.fail_json(msg=f"It is not ready after {seconds} s: {lacking}", seconds=seconds)
         _, state, _ = module.run_command(["systemctl", "show", "-P", "NRestarts", module.params["unit"]])
         if int(state.strip() or 0) > 1:
-            module.fail_json(msg=f"{module.params['unit']} does not start: it ended again and again", seconds=seconds)
+            msg = f"{module.params['unit']} does not start: it ended again and again"
+            module.fail_json(msg=msg, seconds=seconds)
         time.sleep(PAUSE)
 
 
@@ -133,7 +134,9 @@ def _lacking(module: AnsibleModule, api: Api) -> str:
         return f"it does not answer ({error})"
     if module.params["release"] not in ("", closure):
         return f"/version names {closure}"
-    return "; ".join(f"{part}: {state}" for part, state in parts.items() if state != "ok" and part != "service")
+    return "; ".join(
+        f"{part}: {state}" for part, state in parts.items() if state != "ok" and part != "service"
+    )
 
 
 def resume(wanted: dict[str, Any]) -> dict[str, Any]:
