@@ -17,7 +17,7 @@ NOTICE = {
     "keepalives_count": "3",
     "tcp_user_timeout": "6000",  # milliseconds
 }
-CONNECT_SECONDS = 2  # to one of several hosts
+CONNECT_SECONDS = 4  # to one of several hosts; the others are tried beside it
 PLACE = ("host", "hostaddr", "port")  # what may be a list with commas
 
 
