@@ -35,7 +35,10 @@ _PART_BYTES: Final = 16 * 1024 * 1024
 _THREADS: Final = 8
 _PATIENCE_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.3
-_TRANSFER = TransferConfig(
+# Whole up to here: rclone's server keeps parts in memory, and forgets them when it is restarted.
+_WHOLE_BYTES: Final = 1024 * 1024 * 1024
+_UPLOAD = TransferConfig(multipart_threshold=_WHOLE_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=4)
+_DOWNLOAD = TransferConfig(
     multipart_threshold=_PART_BYTES,
     multipart_chunksize=_PART_BYTES,
     max_concurrency=4,
@@ -90,7 +93,7 @@ class S3Store:
             raise ObjectStoreMisconfigured(where=self.where, why=problem) from problem
 
     async def put_file(self, key: str, path: Path) -> None:
-        """Upload a file, in parts of 16 MiB when it is larger than one.
+        """Upload a file, in one request unless it is larger than 1 GiB.
 
         A server that is away is waited for, but only for seconds.
         """
@@ -99,7 +102,7 @@ class S3Store:
 
         def put() -> None:
             size = path.stat().st_size
-            self._client.upload_file(str(path), self.bucket, key, Config=_TRANSFER)
+            self._client.upload_file(str(path), self.bucket, key, Config=_UPLOAD)
             self._compare(key, size)
 
         await self._run(put, key)
@@ -119,7 +122,7 @@ class S3Store:
         """Download an object, to a name beside ``path`` first."""
         check_key(key)
         await self._run(
-            lambda: self._client.download_file(self.bucket, key, str(path), Config=_TRANSFER), key
+            lambda: self._client.download_file(self.bucket, key, str(path), Config=_DOWNLOAD), key
         )
 
     async def open_stream(self, key: str) -> AsyncIterator[bytes]:
