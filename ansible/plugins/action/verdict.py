@@ -250,7 +250,8 @@ def ports(fleet: Fleet, matrix: list[dict[str, Any]]) -> Iterator[str]:
         different = [f"lacks “{line}”" for line in rules["lacking"]]
         different += [f"has “{line}”" for line in rules["foreign"]]
         if different:
-            yield f"{name}'s firewall {', '.join(different)}. Run site.yml --tags firewall."
+            more = f" and {len(different) - 1} lines more" if different[1:] else ""
+            yield f"{name}'s firewall {different[0]}{more}. Run site.yml --tags firewall."
 
 
 def units(fleet: Fleet) -> Iterator[str]:

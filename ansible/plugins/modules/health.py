@@ -179,7 +179,7 @@ class Host:
         status = self._get(port, "/v3/maintenance/status", {})
         if "error" in status:
             raise OSError(status["error"])
-        members = self._get(port, "/v3/cluster/member_list", {})["members"]
+        members = self._get(port, "/v3/cluster/member/list", {})["members"]
         names = {member["ID"]: member.get("name", "unstarted") for member in members}
         return {
             "healthy": self._get(port, "/health").get("health") == "true",
