@@ -194,6 +194,7 @@ class Host:
             connection.settimeout(TIMEOUT)
             connection.connect(self.wanted["balancer"])
             connection.sendall(b"@1 show stat json\n")
+            connection.shutdown(socket.SHUT_WR)  # the master process waits for more otherwise
             text = b"".join(iter(lambda: connection.recv(65536), b""))
         rows = [
             {field["field"]["name"]: field["value"]["value"] for field in row} for row in json.loads(text)
