@@ -85,7 +85,7 @@ def test_a_release_of_the_application_is_deployed_and_taken_back_under_load_and_
     ("name", "word"),
     [
         ("dead", "does not start"),
-        ("wrong", "lighthouse"),
+        ("wrong", "is answered wrongly"),
         ("slow", "is slow"),
         ("broken", "9001_broken"),
         ("taking", "9001_takes"),
