@@ -51,7 +51,7 @@ class NotBeside(AssistantError):
 
 
 class BrokenStep(AssistantError):
-    """The step {name} of the schema failed, and nothing was changed: {why}"""
+    """The step {name} of the schema failed, and nothing was changed: {why}."""
 
     advice = "The release needs a correction."
 

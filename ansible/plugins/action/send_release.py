@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import tempfile
@@ -15,6 +16,8 @@ from ansible.plugins.action import ActionBase
 INCOMING = "/var/tmp/ka-incoming"  # noqa: S108 -- made anew with rights 0700 by root before anything is put there
 RESERVE = 256 * 2**20  # bytes that stay free
 MIB = 2**20
+# what SSH and the colours of a terminal add to a program's words
+NOISE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r|^Shared connection to .* closed\.$", re.MULTILINE)
 
 
 class ActionModule(ActionBase):
@@ -84,6 +87,6 @@ class ActionModule(ActionBase):
     def _on_host(self, command: str) -> str:
         answer = self._low_level_execute_command(command)
         if answer["rc"] != 0:
-            said = (answer["stderr"] + answer["stdout"]).strip()
+            said = NOISE.sub("", answer["stderr"] + answer["stdout"]).strip()
             raise AnsibleActionFail(f"{self._path} did not reach the host: {said}")
         return str(answer["stdout"])
