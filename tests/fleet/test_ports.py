@@ -48,7 +48,7 @@ class Matrix:
 
     def opens(self, source: str, target: str, port: int) -> bool:
         """Whether a host, or "outside", may reach a port."""
-        allowed = {self._group[source], "world"} if source in self._group else {"operators", "world"}
+        allowed = {self._group[source], "all"} if source in self._group else {"operators", "users"}
         return any(
             row["to"] in ("all", self._group[target]) and row["port"] == port and allowed & set(row["from"])
             for row in self._rows
