@@ -9,9 +9,12 @@ DATA ?= data
 PORT ?= 8080
 PYTEST := $(PYTHON) -m pytest
 OPS := .venv-ops
+# in this order: what a quiet fleet shows comes before what breaks it
+FLEET := site verbs sandbox metrics ports balancer restarts faults_database faults_services
+FLEET_SLOW := access secrets rotate destroy limits_qemu
 
-.PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible nix-test image image-fast image-test lab lab-down lab-test lint \
-  format lock clean
+.PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible nix-test image image-fast image-test lab lab-down \
+  lab-test fleet-test fleet-soak lint format lock clean
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -68,7 +71,16 @@ lab-down: ## Clear the lab away; data disks stay
 
 lab-test: setup-dev ## Hosts of a lab, broken on purpose (root, an image); those in QEMU take minutes
 	@tools/lab prepare
-	$(PYTEST) tests/fleet $(OPTIONS)
+	$(PYTEST) tests/fleet/test_lab*.py $(OPTIONS)
+
+fleet-test: setup-dev setup-ops ## A serving fleet in the lab, then its faults under load (root, an image)
+	@tools/lab prepare
+	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(FLEET)) $(OPTIONS)
+
+fleet-soak: setup-dev setup-ops ## What takes longer, then the faults again and again and their table (root, hours)
+	@tools/lab prepare
+	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(FLEET_SLOW))
+	$(PYTHON) -m tests.fleet.soak $(OPTIONS)
 
 lint: setup-dev setup-ops ## Style and types
 	$(VENV)/bin/ruff check .
