@@ -32,6 +32,7 @@ _LEAST_LETTERS = 12  # fewer are numbers of pages and captions; letters of CJK c
 _LONGEST = 400  # characters; longer ones, such as lists without full stops, are cut
 _NEW = 0.25  # share of a sentence that must not be in the question already
 _LEAD = re.compile(r"\s{0,3}#|.*[?？؟]\W*$", re.DOTALL)
+_STATED = re.compile(r".*[^\W\d_].*[.!。！]\W*$", re.DOTALL)  # a sentence, not a numbered heading
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,21 @@ def sentences_of(question: Terms, passages: Sequence[Passage]) -> list[Sentence]
             text = passage.text[start:end]
             span = passage.start + start, passage.start + end
             own = terms(text)
-            if _LEAD.match(text) or len(own - question) < _NEW * len(own):
+            if _LEAD.match(text) or _repeats(question, own, text):
                 lead = own
             elif _letters(text) >= _LEAST_LETTERS and not _inside(span, spans):
                 spans.append(span)
                 found.append(Sentence(index, *span, text, own, lead))
                 lead = frozenset()
     return found
+
+
+def _repeats(question: Terms, own: Terms, text: str) -> bool:
+    """Whether a sentence says next to nothing new; a number in a sentence may be all that was asked for."""
+    new = own - question
+    if _STATED.match(text) and any(c.isdigit() for term in new for c in term):
+        return False
+    return len(new) < _NEW * len(own)
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:

@@ -131,6 +131,12 @@ async def test_a_heading_or_question_leads_to_the_sentence_after_it() -> None:
     assert found.sentences[0].text == "Hold the red button down."
 
 
+async def test_a_sentence_whose_only_news_is_a_number_answers_and_a_numbered_heading_does_not() -> None:
+    text = "4.1 How high is the lighthouse\n\nThe lighthouse of Sundholm is 41 metres high. It is red."
+    found = await extract("How high is the lighthouse of Sundholm?", [passage(text)], WordsAsVectors())
+    assert found.sentences[0].text == "The lighthouse of Sundholm is 41 metres high."
+
+
 async def test_what_stands_twice_is_shown_once() -> None:
     text = "The fine for late books is five cents per day."
     again = [passage(text, 1), passage(text, 2), passage(text.replace("five", "5"), 3)]
