@@ -91,7 +91,8 @@ def _add_lab_verbs(verbs: Any) -> None:
     )
     down.add_argument("--wipe", action="store_true", help="remove the data disks too, for good")
     down.add_argument("--now", action="store_true", help="don't let the hosts shut down first")
-    prepare = _verb(verbs, "prepare", _prepare, "Install the Debian packages that the lab needs.")
+    about = "Install the Debian packages that the lab needs, and let its hosts watch files."
+    prepare = _verb(verbs, "prepare", _prepare, about)
     prepare.add_argument("--backend", choices=["nspawn", "qemu"], action="append", help="only for this one")
 
 

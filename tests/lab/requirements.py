@@ -24,6 +24,9 @@ OF_BACKEND = {
     "nspawn": {"systemd-nspawn": "systemd-container"},
     "qemu": {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"},
 }
+# The kernel lets root watch files 128 times, in all containers together; a host does so four times.
+_WATCHES = Path("/proc/sys/fs/inotify/max_user_instances")
+_ENOUGH_WATCHES = 1024
 
 
 def need_root() -> None:
@@ -64,12 +67,14 @@ def check(backends: set[str]) -> None:
 
 
 def prepare(backends: set[str]) -> list[str]:
-    """Install what is missing; returns the packages that were.
+    """Install what is missing, and let containers watch files; returns the packages that were missing.
 
     Raises:
         LabError: not root, no apt-get, or it failed.
     """
     need_root()
+    if int(_WATCHES.read_text()) < _ENOUGH_WATCHES:
+        _WATCHES.write_text(str(_ENOUGH_WATCHES))
     packages = missing(backends)
     if not packages:
         return []
