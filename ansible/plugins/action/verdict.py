@@ -26,7 +26,8 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self._task.args
         hosts = _said((task_vars or {})["hostvars"], arguments["hosts"], arguments["groups"])
-        fleet = Fleet(hosts, arguments["limits"])
+        limits = {name: _number(value) for name, value in arguments["limits"].items()}
+        fleet = Fleet(hosts, limits)
         problems = [
             *fleet.silent(),
             *fleet.unknown(),
@@ -45,10 +46,16 @@ class ActionModule(ActionBase):
         return result
 
 
+def _number(given: str | float) -> float:
+    """A limit, which comes as text with -e; without a fraction where it has none."""
+    number = float(given)
+    return int(number) if number.is_integer() else number
+
+
 class Fleet:
     """What was found on the hosts that answer, by host and part."""
 
-    def __init__(self, hosts: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
+    def __init__(self, hosts: Mapping[str, Any], limits: Mapping[str, float]) -> None:
         self.hosts = hosts
         self.limits = limits
         looked = {name: host.get("looked") or {} for name, host in hosts.items()}
@@ -217,7 +224,7 @@ def certificates(fleet: Fleet) -> Iterator[str]:
 
 def disks(fleet: Fleet) -> Iterator[str]:
     """Room on each disk: too little is both a small share and few bytes."""
-    percent, gib = float(fleet.limits["free_percent"]), float(fleet.limits["free_gib"])
+    percent, gib = fleet.limits["free_percent"], fleet.limits["free_gib"]
     for name, found in fleet.each("disks"):
         for disk in found:
             if disk["percent"] < percent and disk["bytes"] < gib * GIB:
@@ -260,7 +267,7 @@ def units(fleet: Fleet) -> Iterator[str]:
         for unit in failed:
             mend = f"journalctl -u {unit}; then: systemctl reset-failed {unit}"
             yield f"{name}: {unit} has failed. See there: {mend}"
-    limit = float(fleet.limits["clock_seconds"])
+    limit = fleet.limits["clock_seconds"]
     for name, offset in fleet.each("clock"):
         if abs(offset) > limit:
             way = "ahead of" if offset > 0 else "behind"
