@@ -23,8 +23,8 @@ playbook before it touches a host, with the name that was probably meant.
 
 PORTS = """# Ports
 
-Made from `ansible/ports.yml` by `python tools/roles_reference.py`. Hosts' firewalls let this in and out, and nothing
-else; all of it is TCP.
+Made from `ansible/ports.yml` by `python tools/roles_reference.py`. Hosts' firewalls let this in and out,
+and nothing else; all of it is TCP.
 
 | to | port | from | what |
 |---|---|---|---|
