@@ -141,7 +141,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     said["postgres1"]["parts"]["patroni"]["standbys"][0]["seconds"] = 60.0
     problems = "\n".join(verdict(said, tmp_path)["problems"])
     for sentence in (
-        "postgres3 cannot be reached: Connection timed out.",
+        "postgres3 cannot be reached (Connection timed out): start it",
         "api1 is not wholly ready: chroma: no answer within 3 seconds.",
         "api1: release /nix/store/bbb-knowledge-assistant-0.9 runs, not /nix/store/aaa",
         "api1: nc listens on tcp port 4444 of 0.0.0.0, which ports.yml does not name.",

@@ -53,7 +53,7 @@ def test_new_settings_of_the_api_fail_no_request(fleet: Fleet) -> None:
 def test_an_api_that_does_not_start_stops_the_run_before_the_next_host(fleet: Fleet) -> None:
     before = {host: pid(fleet, host, API) for host in fleet.hosts("api")}
     with pytest.raises(LabError) as told:
-        fleet.play("site", "--tags", "assistant", "--limit", "api", "-e", "assistant_drain=nonsense")
+        fleet.play("site", "--tags", "assistant", "--limit", "api", "-e", "assistant_connections=0")
     assert API in str(told.value)
     try:
         assert any(pid(fleet, host, API) == old for host, old in before.items())

@@ -76,8 +76,8 @@ class Fleet:
         """Hosts that could not be asked at all."""
         for name, parts in self.parts.items():
             if not parts:
-                why = " ".join(self.why[name].split())
-                yield f"{name} cannot be reached: {why} Start it, or see why SSH does not let us in."
+                why = " ".join(self.why[name].split()).rpartition("ssh: ")[2].rstrip(".")
+                yield f"{name} cannot be reached ({why}): start it, or see why SSH does not let us in."
 
     def unknown(self) -> Iterator[str]:
         """Parts that could not be looked at."""
