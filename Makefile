@@ -10,8 +10,8 @@ PORT ?= 8080
 PYTEST := $(PYTHON) -m pytest
 OPS := .venv-ops
 # in this order: what a quiet fleet shows comes before what breaks it
-FLEET := site verbs sandbox metrics ports balancer restarts faults_database faults_services
-FLEET_SLOW := access secrets rotate destroy limits_qemu
+FLEET := site verbs sandbox metrics ports faults_database faults_services
+FLEET_SLOW := balancer restarts access secrets rotate destroy limits_qemu
 
 .PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible nix-test image image-fast image-test lab lab-down \
   lab-test fleet-test fleet-soak lint format lock clean
