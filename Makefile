@@ -14,7 +14,7 @@ FLEET := site verbs sandbox metrics ports faults_database faults_services
 FLEET_SLOW := balancer restarts access secrets rotate destroy limits_qemu
 
 .PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible nix-test image image-fast image-test lab lab-down \
-  lab-test fleet-test fleet-soak lint format lock clean
+  lab-test fleet-test fleet-soak deploy-test lint format lock clean
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -81,6 +81,10 @@ fleet-soak: setup-dev setup-ops ## What takes longer, then the faults again and 
 	@tools/lab prepare
 	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(FLEET_SLOW))
 	$(PYTHON) -m tests.fleet.soak $(OPTIONS)
+
+deploy-test: setup-dev setup-ops ## Releases, good and bad, deployed under load (root, an image made with --stand-in)
+	@tools/lab prepare
+	$(PYTEST) tests/fleet/test_deploy.py tests/fleet/test_deploy_interrupted.py $(OPTIONS)
 
 lint: setup-dev setup-ops ## Style and types
 	$(VENV)/bin/ruff check .
