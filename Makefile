@@ -11,7 +11,7 @@ PYTEST := $(PYTHON) -m pytest
 OPS := .venv-ops
 # in this order: what a quiet fleet shows comes before what breaks it
 FLEET := site verbs sandbox metrics ports faults_database faults_services
-FLEET_SLOW := balancer restarts access secrets rotate destroy limits_qemu
+FLEET_SLOW := faults_slow balancer restarts access secrets rotate destroy limits_qemu
 
 .PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible nix-test image image-fast image-test lab lab-down \
   lab-test fleet-test fleet-soak deploy-test lint format lock clean
