@@ -101,7 +101,7 @@ class Units:
             return "restart"
         reads = _newest(self._module.params["reads"])
         if self._module.params["reload"]:
-            return "reload" if reads > max(started, *map(_started, _children(pid))) else ""
+            return "reload" if reads > max([started, *map(_started, _children(pid))]) else ""
         return "restart" if reads > started else ""
 
     def _systemctl(self, *words: str) -> str:
@@ -116,29 +116,32 @@ def _newest(files: Iterable[str]) -> float:
     return max((Path(file).stat().st_mtime for file in files if file and Path(file).exists()), default=0.0)
 
 
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat after the command, so from the third on (proc(5)); none if it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()
+
+
 def _started(pid: int) -> float:
     """When a process was started, by the clock that files are stamped with; 0 if it is gone.
 
-    proc(5): the 22nd field of /proc/PID/stat counts clock ticks since the machine's boot.
+    The 22nd field counts clock ticks since the machine's boot.
     """
-    try:
-        fields = (
-            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        )
-    except OSError:
+    fields = _stat(pid)
+    if not fields:
         return 0.0
     since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
 
 
 def _children(pid: int) -> Iterator[int]:
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            yield int(status.parent.name)
+    for folder in Path("/proc").glob("[0-9]*"):
+        fields = _stat(int(folder.name))
+        if fields and int(fields[1]) == pid:
+            yield int(folder.name)
 
 
 def _wait(module: AnsibleModule, done: dict[str, str]) -> None:
