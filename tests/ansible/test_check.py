@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.ansible.running import EXAMPLE, needs_ansible, run
+
 yaml = pytest.importorskip("yaml")
-ROOT = Path(__file__).parent.parent.parent
-ANSIBLE = ROOT / ".venv-ops" / "bin" / "ansible-playbook"
-EXAMPLE = ROOT / "ansible" / "inventories" / "example" / "hosts.yml"
 Inventory = dict[str, dict[str, dict[str, object]]]
 
-pytestmark = pytest.mark.skipif(not ANSIBLE.exists(), reason="Ansible is not set up: tools/ops.sh .venv-ops")
+pytestmark = needs_ansible
 
 
 @pytest.fixture
@@ -27,16 +24,7 @@ def check(inventory: Inventory, folder: Path) -> tuple[int, str]:
     """Exit code of check.yml, and everything that it says, its words one space apart."""
     file = folder / "hosts.yml"
     file.write_text(yaml.safe_dump(inventory), encoding="utf-8")
-    env = {**os.environ, "HOME": str(folder), "ANSIBLE_HOME": str(folder), "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(
-        [str(ANSIBLE), "playbooks/check.yml", "-i", str(file)],
-        cwd=ROOT / "ansible",
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run("ansible-playbook", "playbooks/check.yml", "-i", str(file), home=folder)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 

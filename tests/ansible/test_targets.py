@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.ansible.running import EXAMPLE, needs_ansible, run
+
 yaml = pytest.importorskip("yaml")
-FOLDER = Path(__file__).parent.parent.parent / "ansible"
-ANSIBLE = FOLDER.parent / ".venv-ops" / "bin" / "ansible"
-EXAMPLE = FOLDER / "inventories" / "example" / "hosts.yml"
 RENDERED = "msg={{ lookup('ansible.builtin.template', 'roles/prometheus/templates/targets.json.j2') }}"
 
-pytestmark = pytest.mark.skipif(not ANSIBLE.exists(), reason="Ansible is not set up: tools/ops.sh .venv-ops")
+pytestmark = needs_ansible
 
 
 def targets(inventory: Path, home: Path) -> dict[str, list[str]]:
     """Hosts of each job, as the role prometheus makes them from an inventory."""
-    done = subprocess.run(
-        [
-            *(
-                str(ANSIBLE),
-                "monitoring",
-                "-i",
-                str(inventory),
-                "-m",
-                "ansible.builtin.debug",
-                "-a",
-                RENDERED,
-            ),
-            *("-e", "@wiring.yml", "-e", "@roles/prometheus/defaults/main.yml"),
-        ],
-        cwd=FOLDER,
-        env={**os.environ, "HOME": str(home), "ANSIBLE_HOME": str(home), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    ask = ["monitoring", "-i", str(inventory), "-m", "ansible.builtin.debug", "-a", RENDERED]
+    known = ["-e", "@wiring.yml", "-e", "@roles/prometheus/defaults/main.yml"]
+    done = run("ansible", *ask, *known, home=home)
     found = re.search(r"\[\{.*\}\]", done.stdout)
     assert found, done.stdout + done.stderr
     jobs: dict[str, list[str]] = {}

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
-ANSIBLE = ROOT / ".venv-ops" / "bin" / "ansible-playbook"
+from tests.ansible.running import OWN_PYTHON, needs_ansible, run
 
 pytestmark = [
-    pytest.mark.skipif(not ANSIBLE.exists(), reason="Ansible is not set up: tools/ops.sh .venv-ops"),
+    needs_ansible,
     pytest.mark.skipif(os.geteuid() != 0, reason="files get root as their owner"),
 ]
 
@@ -42,20 +40,13 @@ class Host:
             "tasks": tasks,
         }
         (self.folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
-        env = {**os.environ, "HOME": str(self.folder), "ANSIBLE_HOME": str(self.folder / ".ansible")}
-        env |= {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible" / "ansible.cfg"),
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        }
-        env["ANSIBLE_PYTHON_INTERPRETER"] = str(ROOT / ".venv" / "bin" / "python")
-        done = subprocess.run(
-            [str(ANSIBLE), "-i", "localhost,", str(self.folder / "play.yml"), *options],
-            cwd=self.folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+        done = run(
+            "ansible-playbook",
+            *("-i", "localhost,", str(self.folder / "play.yml"), *options),
+            home=self.folder,
+            folder=self.folder,
+            ANSIBLE_CALLBACK_RESULT_FORMAT="json",
+            **OWN_PYTHON,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         line = next(line for line in done.stdout.splitlines() if "RESULT" in line)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.ansible.running import OWN_PYTHON, needs_ansible, run
 
-ROOT = Path(__file__).parent.parent.parent
-ANSIBLE = ROOT / ".venv-ops" / "bin" / "ansible-playbook"
 LIMITS = {"days": 7, "ca_days": 90, "free_percent": 10, "free_gib": 5, "clock_seconds": 2}
 LIMITS |= {"lag_bytes": 16777216, "lag_seconds": 10}
 PORTS = [
@@ -23,7 +19,7 @@ PORTS = [
 GROUPS = {"api": ["api1"], "balancer": ["balancer1"], "postgres": ["postgres1", "postgres2", "postgres3"]}
 Said = dict[str, dict[str, Any]]
 
-pytestmark = pytest.mark.skipif(not ANSIBLE.exists(), reason="Ansible is not set up: tools/ops.sh .venv-ops")
+pytestmark = needs_ansible
 
 
 def everywhere() -> dict[str, Any]:
@@ -101,18 +97,8 @@ def verdict(said: Said, folder: Path, **limits: float) -> Any:
     play = {"name": "p", "hosts": "api1", "tasks": tasks}
     (folder / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
     (folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
-    env = {**os.environ, "HOME": str(folder), "ANSIBLE_HOME": str(folder / ".ansible")}
-    env["ANSIBLE_CONFIG"] = str(ROOT / "ansible" / "ansible.cfg")
-    env["ANSIBLE_PYTHON_INTERPRETER"] = str(ROOT / ".venv" / "bin" / "python")
-    done = subprocess.run(
-        [str(ANSIBLE), "-i", str(folder / "hosts.yml"), str(folder / "play.yml")],
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    words = ["-i", str(folder / "hosts.yml"), str(folder / "play.yml")]
+    done = run("ansible-playbook", *words, home=folder, folder=folder, **OWN_PYTHON)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
 
