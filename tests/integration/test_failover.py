@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -23,15 +23,9 @@ from app.stores.migrate import migrate
 from app.worker import open_worker
 from tests.support.documents import book, note
 from tests.support.running import descendants
-from tests.support.standby import Pair, pair
+from tests.support.standby import Pair
 
 SECONDS = 20.0  # that changes wait; the machine may be busy
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Pair]:
-    with pair(tmp_path) as both:
-        yield both
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -21,13 +20,6 @@ from tests.load.outcome import Outcomes
 from tests.load.workload import Workload
 from tests.support.running import environment, running, wait_until
 from tests.support.tls import Authority
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed, and it makes the certificates")
-    return Authority(tmp_path_factory.mktemp("load") / "ca")
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -14,13 +13,7 @@ import pytest
 from app.errors import Unavailable
 from app.stores.database import Database
 from tests.support.running import descendants
-from tests.support.standby import Pair, pair
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Pair]:
-    with pair(tmp_path) as both:
-        yield both
+from tests.support.standby import Pair
 
 
 @pytest.fixture

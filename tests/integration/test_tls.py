@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
 import subprocess
 import sys
@@ -21,13 +20,6 @@ from app.tls import CertificateUnusable, follow, showing, trusting
 from tests.support.running import environment, running, wait_until
 from tests.support.servers import chroma_server
 from tests.support.tls import Authority, door
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed, and it makes the certificates")
-    return Authority(tmp_path_factory.mktemp("tls") / "ca")
 
 
 @pytest.fixture(scope="module")
