@@ -4,52 +4,49 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fleet.faults import FAULTS
 from tests.fleet.fleet import Fleet
-from tests.fleet.trial import endure
-from tests.fleet.verdicts import answered_on, unharmed, written_again
+from tests.fleet.verdicts import answered_on, endured, written_again
 
 SECONDS = 600
 pytestmark = pytest.mark.usefixtures("green_afterwards")
 
 
-def endured(fleet: Fleet, fault: str) -> None:
-    """The fault happens; nothing is lost, questions are answered on, and writes come back."""
-    trial = endure(fleet, FAULTS[fault])
-    unharmed(trial)
+def borne(fleet: Fleet, fault: str) -> None:
+    """Nothing is lost, questions are answered on, and writes come back."""
+    trial = endured(fleet, fault)
     answered_on(trial)
     written_again(trial)
 
 
 def test_a_planned_switchover_loses_nothing_and_no_question(fleet: Fleet) -> None:
     before = fleet.member("leader")
-    endured(fleet, "switchover")
+    borne(fleet, "switchover")
     assert fleet.member("leader") != before
 
 
 def test_killing_postgresql_on_the_primary_loses_nothing_and_no_question(fleet: Fleet) -> None:
-    endured(fleet, "kill-9")
+    borne(fleet, "kill-9")
 
 
 def test_a_power_cut_of_the_primary_loses_nothing_and_the_old_primary_comes_back_as_a_replica(
     fleet: Fleet,
 ) -> None:
     before = fleet.member("leader")
-    endured(fleet, "power-cut")
+    borne(fleet, "power-cut")
     assert fleet.member("leader") != before
 
 
 def test_a_primary_that_is_cut_off_and_comes_back_keeps_no_second_truth(fleet: Fleet) -> None:
     before = fleet.member("leader")
-    endured(fleet, "partition")
+    borne(fleet, "partition")
     assert fleet.member("leader") != before
 
 
 def test_without_its_synchronous_standby_the_primary_takes_the_other_and_writes_go_on(fleet: Fleet) -> None:
     before = fleet.member("leader")
-    endured(fleet, "replica")
+    borne(fleet, "replica")
     assert fleet.member("leader") == before
 
 
 def test_a_silent_leader_of_etcd_is_replaced_and_the_database_serves_on(fleet: Fleet) -> None:
-    endured(fleet, "etcd")
+    borne(fleet, "etcd")

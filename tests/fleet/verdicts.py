@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from tests.fleet.trial import Trial
+from tests.fleet.faults import FAULTS
+from tests.fleet.fleet import Fleet
+from tests.fleet.trial import Trial, endure
 
 
-def unharmed(trial: Trial) -> None:
-    """Nothing that was acknowledged is lost, doubled or damaged, and no answer was wrong."""
+def endured(fleet: Fleet, fault: str) -> Trial:
+    """The fault happens under load; no acknowledged write is lost, doubled or damaged, no answer wrong."""
+    trial = endure(fleet, FAULTS[fault])
     record = trial.record()
     assert trial.audit.clean, record
     assert trial.wrong == 0, record
+    return trial
 
 
 def answered_on(trial: Trial) -> None:
