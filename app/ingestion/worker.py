@@ -174,13 +174,13 @@ class Worker:
         """Check the index thoroughly when Chroma has come back, and lightly now and then."""
         away, waited = True, 0.0
         while True:
-            try:
-                await self._index.check()
-            except (Unavailable, IndexBroken):
-                away = True
-            else:
-                if away or waited >= self._pace.check:
-                    with _tolerance("queueing index checks"):
+            with _tolerance("looking after the index"):
+                try:
+                    await self._index.check()
+                except (Unavailable, IndexBroken):
+                    away = True
+                else:
+                    if away or waited >= self._pace.check:
                         await self._keeper.check_all(deep=away)
                         away, waited = False, 0.0
             await asyncio.sleep(1)

@@ -26,6 +26,7 @@ from tests.support.running import QUICK, Running, Service, running, serving, wai
 from tests.support.servers import fresh_database, run_now
 
 KILLS = 30
+GIVEN_UP = 60  # seconds until a request that Chroma never answers is sent anew
 EMBEDDING = "app.embedding.local:LocalEmbedder.embed:before:1"
 
 
@@ -51,7 +52,12 @@ class Place:
             assert one.process.stdin is not None
             one.process.stdin.write("go\n")
             one.process.stdin.flush()
-            yield one
+            try:
+                yield one
+            finally:  # shown with a test that failed
+                print(one.told()[-6000:])
+                for job in self.stack.rows("SELECT * FROM procrastinate_jobs ORDER BY id DESC LIMIT 6"):
+                    print(job)
 
     def hurry(self) -> bool:
         """Let waiting jobs be tried now; whether all documents are read, and what is removed is gone."""
@@ -184,7 +190,7 @@ def test_damage_is_noticed_and_mended_without_embedding_anything_again(filled: P
     watch.start()
     try:
         with filled.worker(EMBEDDING) as worker:
-            wait_until(lambda: filled.mended(before), 60, "the rebuild")
+            wait_until(lambda: filled.mended(before), GIVEN_UP + 60, "the rebuild")
             assert worker.process.poll() is None, "it embedded something"
     finally:
         watch.stop()
