@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = ROOT / ".venv-ops" / "bin"
-EXAMPLE = ROOT / "ansible" / "inventories" / "example" / "hosts.yml"
+INVENTORIES = ROOT / "ansible" / "inventories"
+EXAMPLE = INVENTORIES / "example" / "hosts.yml"
 # for hosts that are this machine
 OWN_PYTHON = {"ANSIBLE_PYTHON_INTERPRETER": str(ROOT / ".venv" / "bin" / "python")}
 
@@ -42,3 +45,33 @@ def run(
         timeout=120,
         check=False,
     )
+
+
+def removable(folder: Path) -> None:
+    """Let files go that only grow (chattr +a), at the end of a test."""
+    subprocess.run(["chattr", "-R", "-a", str(folder)], capture_output=True, check=False)
+
+
+def results(folder: Path, *tasks: dict[str, Any], **variables: str) -> list[dict[str, Any]]:
+    """What tasks return that are run on this machine one after the other, whether they fail or not.
+
+    Args:
+        folder: for the playbook and the operator's home.
+        tasks: each a module's name and its arguments, and perhaps keywords of the task.
+        variables: of the environment.
+    """
+    written = folder / "results.json"
+    numbered = [
+        {"name": f"t{number}", **task, "register": f"r{number}", "ignore_errors": True}
+        for number, task in enumerate(tasks)
+    ]
+    told = ", ".join(f"r{number}" for number in range(len(tasks)))
+    copy = {"content": "{{ [" + told + "] | to_json }}", "dest": str(written), "mode": "0600"}
+    write = {"name": "w", "ansible.builtin.copy": copy}
+    play = {"name": "p", "hosts": "localhost", "connection": "local", "tasks": [*numbered, write]}
+    (folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    words = ["-i", "localhost,", str(folder / "play.yml")]
+    done = run("ansible-playbook", *words, home=folder, folder=folder, **OWN_PYTHON, **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: list[dict[str, Any]] = json.loads(written.read_text())
+    return found

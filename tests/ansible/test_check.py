@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ansible.running import EXAMPLE, needs_ansible, run
+from tests.ansible.running import EXAMPLE, INVENTORIES, needs_ansible, run
 
 yaml = pytest.importorskip("yaml")
 Inventory = dict[str, dict[str, dict[str, object]]]
@@ -28,10 +28,21 @@ def check(inventory: Inventory, folder: Path) -> tuple[int, str]:
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
-def test_the_example_can_be_a_fleet_and_is_short(inventory: Inventory, tmp_path: Path) -> None:
-    code, said = check(inventory, tmp_path)
+@pytest.mark.parametrize("name", ["example", "staging", "production"])
+def test_an_example_can_be_a_fleet_and_is_short(name: str, tmp_path: Path) -> None:
+    file = INVENTORIES / name / "hosts.yml"
+    code, said = check(yaml.safe_load(file.read_text(encoding="utf-8")), tmp_path)
     assert code == 0, said
-    assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) < 40
+    assert len(file.read_text(encoding="utf-8").splitlines()) < 40
+
+
+def test_production_asks_for_what_has_passed_staging() -> None:
+    staging, production = (
+        yaml.safe_load((INVENTORIES / name / "hosts.yml").read_text(encoding="utf-8"))["all"]["vars"]
+        for name in ("staging", "production")
+    )
+    assert list(production["promotion_keys"]) == [staging["fleet_name"]]
+    assert "promotion_keys" not in staging
 
 
 def test_a_misspelt_variable_is_told_with_the_right_name(inventory: Inventory, tmp_path: Path) -> None:
