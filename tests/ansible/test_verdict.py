@@ -64,7 +64,9 @@ def healthy() -> Said:
     return copy.deepcopy(said)
 
 
-def verdict(said: Said, folder: Path, **limits: float) -> Any:
+def verdict(
+    said: Said, folder: Path, unasked: tuple[str, ...] = (), mixed: bool = False, **limits: float
+) -> Any:
     """Problems and facts."""
     hosts: dict[str, Any] = {}
     for name, one in said.items():
@@ -77,10 +79,12 @@ def verdict(said: Said, folder: Path, **limits: float) -> Any:
     inventory = {group: {"hosts": {name: hosts[name] for name in names}} for group, names in GROUPS.items()}
     arguments = {
         "hosts": list(hosts),
+        "unasked": list(unasked),
         "groups": "{{ groups }}",
         "limits": LIMITS | limits,
         "ports": PORTS,
         "closure": "",
+        "mixed": mixed,
     }
     tasks = [
         {"name": "v", "verdict": arguments, "register": "v"},
@@ -178,3 +182,24 @@ def test_when_nobody_could_be_asked_that_is_a_problem(tmp_path: Path) -> None:
         "No known question could be asked: nobody knows whether answers are right."
         in verdict(said, tmp_path)["problems"]
     )
+
+
+def test_what_a_deploy_left_in_the_middle_does_not_keep_the_next_from_clearing_it_up(tmp_path: Path) -> None:
+    said = healthy()
+    said["api1"]["parts"] |= {
+        "release": "/nix/store/bbb-knowledge-assistant-1.1",
+        "failed": ["assistant-api.service"],
+    }
+    del said["api1"]["parts"]["api"]
+    said["api1"]["errors"] = {"api": "Connection refused"}
+    said["balancer1"]["parts"]["balancer"] = [{"name": "api1", "status": "DOWN", "why": "L7STS"}]
+    assert len(verdict(said, tmp_path)["problems"]) == 4
+    assert verdict(said, tmp_path, unasked=("api1",), mixed=True)["problems"] == []
+
+
+def test_what_else_is_wrong_does_keep_it(tmp_path: Path) -> None:
+    said = healthy()
+    said["postgres1"]["parts"]["disks"][0] |= {"bytes": 2**30, "percent": 3.0}
+    problems = verdict(said, tmp_path, unasked=("api1",), mixed=True)["problems"]
+    assert len(problems) == 1
+    assert problems[0].startswith("postgres1: / has 1.0 GiB, 3 % free")

@@ -14,8 +14,9 @@ Parts = Mapping[str, Any]
 
 
 class ActionModule(ActionBase):
-    """Arguments: ``hosts`` (names), ``groups`` (names by group), ``limits``, ``ports`` (the matrix) and
-    ``closure`` (the release that is wanted, or nothing). What the hosts have said stands in their variables
+    """Arguments: ``hosts`` (names), ``unasked`` (those of them that are not judged), ``groups`` (names by
+    group), ``limits``, ``ports`` (the matrix), ``closure`` (the release that is wanted, or nothing) and
+    ``mixed`` (whether there may be several). What the hosts have said stands in their variables
     ``health_looked`` and ``questions_asked``, as the modules health and questions have returned it.
     """
 
@@ -25,17 +26,19 @@ class ActionModule(ActionBase):
         """``problems`` and ``facts``, sentences both; ``parts``, what was found, by host."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self._task.args
-        hosts = _said((task_vars or {})["hostvars"], arguments["hosts"], arguments["groups"])
+        unasked = set(arguments["unasked"])
+        names = [name for name in arguments["hosts"] if name not in unasked]
+        hosts = _said((task_vars or {})["hostvars"], names, arguments["groups"])
         limits = {name: _number(value) for name, value in arguments["limits"].items()}
         fleet = Fleet(hosts, limits)
         problems = [
             *fleet.silent(),
             *fleet.unknown(),
             *answers(hosts),
-            *apis(fleet),
+            *apis(fleet, unasked),
             *database(fleet),
             *etcd(fleet),
-            *releases(fleet, arguments["closure"]),
+            *([] if arguments["mixed"] else releases(fleet, arguments["closure"])),
             *certificates(fleet),
             *disks(fleet),
             *ports(fleet, arguments["ports"]),
@@ -117,7 +120,7 @@ def answers(hosts: Mapping[str, Any]) -> Iterator[str]:
         yield "No known question could be asked: nobody knows whether answers are right."
 
 
-def apis(fleet: Fleet) -> Iterator[str]:
+def apis(fleet: Fleet, unasked: set[str]) -> Iterator[str]:
     """Each API host's parts, and whether the balancers send it requests."""
     for name, parts in fleet.each("api"):
         for part, state in parts.items():
@@ -125,7 +128,7 @@ def apis(fleet: Fleet) -> Iterator[str]:
                 yield f"{name} is not wholly ready: {part}: {state}. See there: journalctl -u assistant-api"
     for name, backends in fleet.each("balancer"):
         for backend in backends:
-            if not backend["status"].startswith("UP"):
+            if backend["name"] not in unasked and not backend["status"].startswith("UP"):
                 yield (
                     f"{name} sends no requests to {backend['name']}, which is {backend['status']}"
                     f" ({backend['why'] or 'no reason given'}). See whether its API runs and can be reached."
