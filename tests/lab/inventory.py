@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 
 from tests.lab.state import Place, Record
+
+COMMAND = Path(__file__).resolve().parents[2] / "tools" / "lab"
 
 
 def variables(where: Place, record: Record) -> dict[str, str]:
@@ -17,6 +21,7 @@ def variables(where: Place, record: Record) -> dict[str, str]:
         "ansible_python_interpreter": "/usr/bin/python3",
         "fleet_name": where.name,
         "fleet_subnet": str(record.subnet),
+        "refresh_command": shlex.join([str(COMMAND), "--name", where.name, "replace"]),
     }
     if record.image.closure:
         found["fleet_closure"] = record.image.closure
