@@ -75,6 +75,16 @@ def test_files_come_out_rendered_with_their_rights_and_a_second_time_nothing_cha
     assert host.run(**wanted)["changed"] is False
 
 
+def test_a_copy_keeps_what_looks_like_a_template(host: Host) -> None:
+    text = "summary: It is {{ $value }}.\n"
+    rules = host.folder / "rules.yml"
+    rules.write_text(text)
+    wanted = {"copies": {f"{host.place}/rules": [str(rules)]}}
+    assert host.run(**wanted)["paths"] == [f"{host.place}/rules/rules.yml"]
+    assert (host.place / "rules" / "rules.yml").read_text() == text
+    assert host.run(**wanted)["changed"] is False
+
+
 def test_check_mode_says_what_would_change_and_writes_nothing(host: Host) -> None:
     (host.templates / "a.conf").write_text("new\n")
     said = host.run("--check")

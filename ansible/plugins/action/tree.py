@@ -19,8 +19,9 @@ class ActionModule(ActionBase):
     """``src`` (folder below the role's ``templates``) holds files by their path on the host.
 
     A name ending in ``.j2`` is a template. What may be executed here is executable there. Each unit in
-    ``sandboxed`` gets ``ansible/sandbox.conf`` as a drop-in of its own. The other arguments are those of the
-    module ``tree``, which writes what differs.
+    ``sandboxed`` gets ``ansible/sandbox.conf`` as a drop-in of its own. ``copies`` has, by folder on the
+    host, files of the controller that go there as they are. The other arguments are those of the module
+    ``tree``, which writes what differs.
     """
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -36,6 +37,9 @@ class ActionModule(ActionBase):
         for unit in arguments.pop("sandboxed", []):
             drop_in = f"/etc/systemd/system/{unit}.d/10-sandbox.conf"
             arguments["files"][drop_in] = self._file(SANDBOX, {})
+        for place, paths in arguments.pop("copies", {}).items():
+            for path in map(Path, paths):
+                arguments["files"][f"{place}/{path.name}"] = self._file(path, {})
         result: dict[str, Any] = self._execute_module(
             module_name="tree", module_args=arguments, task_vars=task_vars
         )
