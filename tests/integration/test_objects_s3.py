@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import resource
@@ -270,6 +271,26 @@ def test_a_server_that_dies_in_the_middle_of_an_object_is_unavailable(tmp_path: 
             run_now(store.get_to_file(key_of(data), tmp_path / "copy"))
         assert names(tmp_path) == {"server"}
         run_now(store.close())
+
+
+def test_an_upload_outlasts_the_restart_of_its_server(tmp_path: Path) -> None:
+    data = os.urandom(40_000_000)
+
+    async def restart_meanwhile(store: S3Store, server: S3Server) -> None:
+        upload = asyncio.create_task(store.put_bytes(key_of(data), data))
+        await asyncio.sleep(0.1)  # no upload of this size takes so little
+        assert not upload.done()
+        server.kill()
+        await asyncio.sleep(3)
+        server.start()
+        await upload
+        await store.get_to_file(key_of(data), tmp_path / "copy")
+
+    with s3_server_on(tmp_path / "server") as server:
+        store = s3_store(server, tries=1)
+        run_now(restart_meanwhile(store, server))
+        run_now(store.close())
+    assert (tmp_path / "copy").read_bytes() == data
 
 
 @pytest.mark.parametrize("change", [{"endpoint": "not an address"}, {"bucket": "No Bucket!"}])

@@ -71,13 +71,14 @@ def chroma_server(folder: Path) -> Iterator[EmbeddedChroma]:
 
 @dataclass(frozen=True)
 class S3Server:
-    """Address and credentials of an S3 server, the folder it serves (one below it per bucket), its end."""
+    """Address and credentials of an S3 server, the folder it serves (one below it per bucket), its ends."""
 
     endpoint: str
     access_key: str
     secret_key: str
     folder: Path
     kill: Callable[[], None]
+    start: Callable[[], None]
 
 
 @contextmanager
@@ -95,7 +96,7 @@ def s3_server_on(folder: Path) -> Iterator[S3Server]:
         folder / "rclone.log",
         environment={"HOME": str(folder)},
     )
-    server = S3Server(f"http://127.0.0.1:{port}", access, secret, data, process.kill)
+    server = S3Server(f"http://127.0.0.1:{port}", access, secret, data, process.kill, process.start)
     process.start()
     try:
         run_now(process.wait_ready(lambda: _answers(server.endpoint), 30.0))

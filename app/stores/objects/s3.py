@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 _PART_BYTES: Final = 16 * 1024 * 1024
 _THREADS: Final = 8
-_PATIENCE_SECONDS: Final = 5.0
+_PATIENCE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.3
 # Whole up to here: rclone's server keeps parts in memory, and forgets them when it is restarted.
 _WHOLE_BYTES: Final = 1024 * 1024 * 1024
@@ -95,28 +95,26 @@ class S3Store:
     async def put_file(self, key: str, path: Path) -> None:
         """Upload a file, in one request unless it is larger than 1 GiB.
 
-        A server that is away is waited for, but only for seconds.
+        A server that is away, or goes away meanwhile, is waited for, but only for seconds.
         """
         check_key(key)
-        await self._until_there()
 
         def put() -> None:
             size = path.stat().st_size
             self._client.upload_file(str(path), self.bucket, key, Config=_UPLOAD)
             self._compare(key, size)
 
-        await self._run(put, key)
+        await self._patiently(put, key)
 
     async def put_bytes(self, key: str, data: bytes) -> None:
-        """Upload bytes."""
+        """Upload bytes; waits as :meth:`put_file` does."""
         check_key(key)
-        await self._until_there()
 
         def put() -> None:
             self._client.put_object(Bucket=self.bucket, Key=key, Body=data)
             self._compare(key, len(data))
 
-        await self._run(put, key)
+        await self._patiently(put, key)
 
     async def get_to_file(self, key: str, path: Path) -> None:
         """Download an object, to a name beside ``path`` first."""
@@ -195,12 +193,16 @@ class S3Store:
         if stored != size:
             raise ObjectStoreFailed(where=self.where, why=f"it kept {stored} of {size} bytes")
 
-    async def _until_there(self) -> None:
-        """Ask with little patience first, since what is sent to a silent server is waited for much longer."""
+    async def _patiently(self, put: Callable[[], None], key: str) -> None:
+        """Upload when the server is there, and once more if it went away in the middle: twice does no harm.
+
+        It is asked with little patience first, since what goes to a silent server is waited for much longer.
+        """
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
-                return await self.check()
+                await self.check()
+                return await self._run(put, key)
             except (ObjectStoreDenied, ObjectStoreFull, BucketMissing):
                 raise
             except ObjectStoreFailed:
