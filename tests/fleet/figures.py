@@ -7,10 +7,9 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 
-from tests.fleet.fleet import FOLDER, Fleet, running_fleet
-from tests.lab import creation, image, topology
+from tests.fleet.fleet import Fleet, bring_up, running_fleet
+from tests.lab import creation
 from tests.lab.errors import LabError
-from tests.lab.lab import Lab
 from tests.load import api
 from tests.load.http import Broken
 from tests.load.workload import Workload
@@ -19,11 +18,9 @@ BOOT = 120.0
 
 
 def site() -> dict[str, float]:
-    """site.yml on eight fresh hosts, and once more. Makes a lab of its own, and clears it away."""
-    lab = Lab.named(f"site-{secrets.token_hex(3)}")
-    home = FOLDER / lab.place.name
+    """site.yml on ten fresh hosts, and once more. Makes a lab of its own, and clears it away."""
+    lab, home = bring_up(f"site-{secrets.token_hex(3)}")
     try:
-        creation.up(lab.place, topology.choose(["serving"]), image.inspect(image.chosen(None)))
         with running_fleet(lab, home) as fleet:
             fresh, second = fleet.play("site"), fleet.play("site")
         if any(second.changed.values()):
@@ -64,7 +61,7 @@ async def _answers(fleet: Fleet, workload: Workload) -> bool:
 
 
 TITLES: Mapping[str, str] = {
-    "site-fresh": "site.yml on 8 fresh hosts",
+    "site-fresh": "site.yml on 10 fresh hosts",
     "site-second": "site.yml again, nothing changed",
     "api-boot": "boot of a stopped API host until its first right answer",
 }
