@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
-
-import psycopg
+from datetime import UTC, datetime
 
 from app.errors import AssistantError, Invalid, NotFound
 from app.stores.database import Connection, Database
@@ -47,18 +45,25 @@ class KnowledgeBases:
                 advice="Use 1 to 63 small letters, digits and hyphens, with no hyphen first or last.",
             )
 
-        async def insert(connection: Connection) -> KnowledgeBase:
-            cursor = await connection.execute(
-                """INSERT INTO knowledge_bases (name) VALUES (%s)
-                RETURNING id, name, languages, passages, 0 AS documents, created_at""",
-                (name,),
-            )
-            return KnowledgeBase(**(await cursor.fetchall())[0])
+        made_at = datetime.now(UTC)  # by which it knows its own, if it has to look whether it was made
 
-        try:
-            return await self._database.write(insert)
-        except psycopg.errors.UniqueViolation:
-            raise KnowledgeBaseExists(name=name) from None
+        async def insert(connection: Connection) -> KnowledgeBase:
+            await connection.execute(
+                """INSERT INTO knowledge_bases (name, created_at) VALUES (%s, %s)
+                ON CONFLICT (name) DO NOTHING""",
+                (name, made_at),
+            )
+            cursor = await connection.execute(
+                """SELECT id, name, languages, passages, 0 AS documents, created_at
+                FROM knowledge_bases WHERE name = %s AND created_at = %s""",
+                (name, made_at),
+            )
+            row = await cursor.fetchone()
+            if row is None:
+                raise KnowledgeBaseExists(name=name)
+            return KnowledgeBase(**row)
+
+        return await self._database.write(insert, repeatable=True)
 
     async def get(self, name: str) -> KnowledgeBase:
         """The one of this name; raises :class:`NotFound`."""

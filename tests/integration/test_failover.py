@@ -19,6 +19,7 @@ from app.assistant import Assistant, Endpoints, open_assistant
 from app.errors import Unavailable
 from app.settings import Settings
 from app.stores.database import Connection, Database
+from app.stores.knowledge_bases import KnowledgeBaseExists
 from app.stores.migrate import migrate
 from app.worker import open_worker
 from tests.support.documents import book, note
@@ -203,6 +204,25 @@ async def test_uploads_in_a_switchover_are_taken_once_and_deletions_are_done(
     await removal
     stored = await assistant.documents.select(base.id)
     assert sorted(document.name for document in stored) == [f"{number}.txt" for number in range(6)]
+
+
+async def test_a_knowledge_base_whose_making_got_no_answer_is_there_for_whoever_made_it(
+    servers: Pair, assistant: Assistant
+) -> None:
+    name = f"b-{uuid4().hex[:8]}"
+    followers = family(servers.standby.pid)
+    signal_all(followers, signal.SIGSTOP)
+    try:
+        making = asyncio.create_task(assistant.knowledge_bases.create(name))
+        await asyncio.sleep(1)  # now it waits in its commit for the standby
+        assert not making.done()
+        signal_all(family(servers.primary.pid), signal.SIGKILL)
+    finally:
+        signal_all(followers, signal.SIGCONT)
+    await asyncio.to_thread(promote, servers)
+    assert await making == await assistant.knowledge_bases.get(name)
+    with pytest.raises(KnowledgeBaseExists):
+        await assistant.knowledge_bases.create(name)
 
 
 async def test_a_document_that_is_read_while_the_primary_dies_is_finished_once(
