@@ -38,12 +38,8 @@ class Controller:
             "facts": ["hosts: 10 of 10"],
             "note": "",
         }
-        return {
-            "state": "recorded",
-            "record": str(self.record),
-            "key": str(self.folder / f"{fleet}.key"),
-            **said,
-        }
+        where = {"record": str(self.record), "key": str(self.folder / f"{fleet}.key")}
+        return {"promotion": {"state": "recorded", **where, **said}}
 
     def asks(
         self, release: str, *fleets: str, override: str = "", record: Path | None = None, **keys: str

@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
     """
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """``public``, by which others believe it; or ``passed``, the line by fleet, and ``override``, if used."""
+        """``public``, by which others believe it; or ``passed``, lines by fleet, and ``override`` if used."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         wanted = self._task.args
         record = Path(wanted["record"]).expanduser()

@@ -98,6 +98,13 @@ def fault(one: Seen, others: Seen, limits: dict[str, Any]) -> str:
     return ""
 
 
+def summary(one: Seen, others: Seen, name: str) -> str:
+    """What was seen, and whether it says anything."""
+    few = "" if min(one.count, others.count) >= ENOUGH else "; too few to tell"
+    ours = f"{one.count} requests to {name} ({one.errors} failed)"
+    return f"{ours}, {others.count} to others ({others.errors} failed){few}"
+
+
 def main() -> None:
     """Ansible's entry."""
     module = AnsibleModule(argument_spec=SPEC)
@@ -112,8 +119,7 @@ def main() -> None:
             module.fail_json(msg=f"{limits['name']} is worse than the others: {wrong}")
         if time.time() >= begun + limits["seconds"]:
             break
-    ours = f"{one.count} requests to {limits['name']} ({one.errors} failed)"
-    module.exit_json(told=f"{ours}, {others.count} to others ({others.errors} failed)")
+    module.exit_json(told=summary(one, others, limits["name"]))
 
 
 if __name__ == "__main__":
