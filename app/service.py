@@ -118,7 +118,7 @@ async def run(settings: Settings, config: Path | None) -> None:
         await stack.start()
         forget_former_runs()
         clear_scratch(settings.scratch_dir)
-        await _migrate(settings, stack.database_url)
+        await _migrate(settings, stack)
         await importing
         await _serve(settings, config, stack)
     finally:
@@ -167,11 +167,13 @@ def _tls(settings: Settings) -> tuple[dict[str, Any], list[asyncio.Task[None]]]:
     return {"ssl_context_factory": lambda *_: context}, [asyncio.create_task(follow(context, cert, key))]
 
 
-async def _migrate(settings: Settings, url: str) -> None:
-    database = Database(url, size=2, connect_seconds=settings.database.connect_seconds)
+async def _migrate(settings: Settings, stack: EmbeddedStack) -> None:
+    # with a database of their own other processes may use it as well
+    beside = None if stack.postgres is None else ()
+    database = Database(stack.database_url, size=2, connect_seconds=settings.database.connect_seconds)
     await database.open()
     try:
-        if applied := await migrate(database):
+        if applied := await migrate(database, beside):
             log.info("applied %d migrations, the last of them %s", len(applied), applied[-1])
     finally:
         await database.close()

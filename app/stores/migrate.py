@@ -7,6 +7,10 @@ A release is deployed while the one before it runs, and may be taken back after 
 So a file says in its first line, ``-- needs: STEP``, the newest step that a release has to know in order to
 work once this one was made. What only adds needs a step of the past; what takes away needs the one that came
 in its place. The line is kept in the database, where older releases read it.
+
+The queue's own rule is that its steps called "pre" come before, those called "post" after all processes run
+its new version. So a "post" step waits until every release that runs knows it: until the deploy after the one
+that brought it, and whoever deployed that one may still go back.
 """
 
 from __future__ import annotations
@@ -27,6 +31,9 @@ from app.stores.database import Connection, Database
 ADVISORY_LOCK = 4_702_111_234
 LOCK_SECONDS = 10  # a step that waits longer for a table gives up: whoever comes after it waits as well
 NEEDS = re.compile(r"-- needs: (\w+)$")
+POST = re.compile(r"queue/\d.*_post_")
+# what each release knows that runs at the same time; None: nobody can say
+Beside = Collection[Collection[str]] | None
 # what a step does wrong, not what happens to the connection
 FAILURES = (
     psycopg.ProgrammingError,
@@ -68,10 +75,11 @@ class Migration:
     needs: str | None
 
 
-async def migrate(database: Database, beside: Collection[Collection[str]] = ()) -> list[str]:
+async def migrate(database: Database, beside: Beside = ()) -> list[str]:
     """Bring the schema up to date and return the names of the steps that were applied.
 
-    ``beside`` has what each release knows that goes on running meanwhile (its :func:`known`).
+    ``beside`` has what each release knows that goes on running meanwhile (its :func:`known`); None when there
+    may be others of which nothing is known.
 
     Raises :class:`NewerSchema` when the database has a step that this release cannot work with,
     :class:`NotBeside` and :class:`BrokenStep` as they say.
@@ -87,7 +95,7 @@ async def migrate(database: Database, beside: Collection[Collection[str]] = ()) 
         return await _apply(connection, made, beside)
 
 
-async def pending(database: Database, beside: Collection[Collection[str]] = ()) -> list[str]:
+async def pending(database: Database, beside: Beside = ()) -> list[str]:
     """Names of the steps that :func:`migrate` would apply; raises as it does."""
     if await database.value("SELECT to_regclass('migrations')") is None:
         return known()
@@ -100,11 +108,9 @@ def known() -> list[str]:
     return [step.name for step in _steps()]
 
 
-async def _apply(
-    connection: Connection, made: Mapping[str, str | None], beside: Collection[Collection[str]]
-) -> list[str]:
+async def _apply(connection: Connection, made: Mapping[str, str | None], beside: Beside) -> list[str]:
     missing = _missing(made, beside)
-    fresh = not any(name.startswith("queue/") for name in made)
+    fresh = _is_fresh(made)
     if missing:
         await connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_SECONDS}s",))
     for step in missing:
@@ -121,27 +127,43 @@ async def _apply(
     return [step.name for step in missing]
 
 
-def _missing(made: Mapping[str, str | None], beside: Collection[Collection[str]]) -> list[Migration]:
-    """The steps that are not made yet, none of which hurts a release that runs beside this one."""
+def _missing(made: Mapping[str, str | None], beside: Beside) -> list[Migration]:
+    """The steps that are due and not made yet, none of which hurts a release that runs beside this one."""
     steps = list(_steps())
     ours = {step.name for step in steps}
     for name in sorted(made.keys() - ours):
-        # the queue may drop old migrations of its own from a later release
-        if not name.startswith("queue/") and made[name] not in ours:
+        if not _is_borne(name, made[name], ours):
             raise NewerSchema(name=name)
-    missing = [step for step in steps if step.name not in made]
+    missing = [step for step in steps if step.name not in made and (_is_fresh(made) or _is_due(step, beside))]
     for step in missing:
-        if not all(_bears(release, step) for release in beside):
+        if not all(_bears(release, step) for release in beside or ()):
             raise NotBeside(name=step.name, needs=step.needs or step.name)
     return missing
 
 
+def _is_borne(name: str, needs: str | None, ours: Collection[str]) -> bool:
+    """Whether a release that knows ``ours`` works on with a step that it does not know."""
+    if not name.startswith("queue/"):
+        return needs in ours
+    # the queue may drop old steps of its own from a later release
+    return not POST.match(name) or name < max(filter(POST.match, ours), default="")
+
+
+def _is_fresh(made: Mapping[str, str | None]) -> bool:
+    """Whether the queue has no tables yet: then its whole schema is made at once."""
+    return not any(name.startswith("queue/") for name in made)
+
+
+def _is_due(step: Migration, beside: Beside) -> bool:
+    """Whether a step need not wait until others know it as well."""
+    if not POST.match(step.name):
+        return True
+    return beside is not None and all(step.name in release for release in beside)
+
+
 def _bears(release: Collection[str], step: Migration) -> bool:
     """Whether a release works on once the step was made."""
-    if step.name.startswith("queue/"):
-        # procrastinate's own rule: "pre" before, "post" after all processes run its new version
-        return "_post_" not in step.name or step.name in release
-    return (step.needs or step.name) in release
+    return step.name.startswith("queue/") or (step.needs or step.name) in release
 
 
 def _steps() -> Iterator[Migration]:
