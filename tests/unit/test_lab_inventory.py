@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,13 @@ def test_hosts_are_reached_with_the_labs_key_and_only_if_their_own_is_known() ->
         "fleet_subnet": "10.213.4.0/24",
         "fleet_closure": "/nix/store/abc-ka",
     }
+
+
+def test_refresh_replaces_hosts_by_the_lab_itself() -> None:
+    told = read(inventory.yaml(PLACE, record()))["all"]["vars"]["refresh_command"]
+    command, *words = shlex.split(told)
+    assert os.access(command, os.X_OK)
+    assert words == ["--name", "lab", "replace"]
 
 
 def test_an_unknown_closure_is_left_out() -> None:
