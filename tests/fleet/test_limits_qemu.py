@@ -45,7 +45,7 @@ import socket, sys
 try:
     socket.create_connection((sys.argv[1], 22), 10).recv(8)
     print("connected")
-except PermissionError:
+except (PermissionError, TimeoutError):  # the kernel lets no packet out, and says so or not
     print("refused")
 """
 

@@ -20,11 +20,17 @@ if [ -n "$device" ] && [ -b "$(readlink -f "$device")" ]; then
 fi
 
 known() { systemctl "$@" --plain --no-legend | cut -d ' ' -f 1 | grep -v '@\.' || :; }
+units=
 for unit in $({ known list-units --all "$@"; known list-unit-files --state=enabled "$@"; } | sort -u); do
   if ! systemctl -q is-enabled "$unit" 2> /dev/null && ! systemctl -q is-active "$unit"; then continue; fi
   echo "$unit stopped and disabled"
-  [ "$mode" = look ] || systemctl -q disable --now "$unit"
+  units="$units $unit"
 done
+# all at once: one that is stopped alone may be started meanwhile by its timer
+if [ "$mode" = make ] && [ -n "$units" ]; then
+  # shellcheck disable=SC2086 # names of units have no blanks
+  systemctl -q disable --now $units
+fi
 
 if [ -n "$found" ]; then
   echo "$device ($label) wiped"
