@@ -6,6 +6,7 @@
 #   rollback              the same with the generation before
 #   list                  generations; the current one is marked
 #   current               the path of the current one
+#   contents [PATH]       one hash over all that a release (the current one) consists of, and its path
 #   collect [KEEP]        forget all but the last KEEP (5) generations and delete what nothing needs
 #   verify                read the whole store and compare it with its hashes
 #
@@ -81,6 +82,14 @@ go_back() { # number, what to say
   say "$2"
 }
 
+# each part counts with the hash that it had when it was let in
+contents() {
+  path=${1:-$(current)}
+  parts=$(nix-store --query --requisites "$path" | LC_ALL=C sort)
+  # shellcheck disable=SC2086
+  { echo "$parts"; nix-store --query --hash $parts; } | sha256sum | sed "s|-\$|$path|"
+}
+
 collect() {
   nix-env --profile "$profile" --delete-generations "+${1:-5}" 2> /dev/null
   nix-store --gc 2>&1 | tail -n 1
@@ -89,8 +98,8 @@ collect() {
 verb=${1:-}
 [ $# -eq 0 ] || shift
 case $verb in
-  receive | switch | rollback | current | collect) "$verb" "$@" ;;
+  receive | switch | rollback | current | contents | collect) "$verb" "$@" ;;
   list) generations ;;
   verify) nix-store --verify --check-contents ;;
-  *) say "usage: host.sh receive|switch|rollback|list|current|collect|verify"; exit 2 ;;
+  *) say "usage: host.sh receive|switch|rollback|list|current|contents|collect|verify"; exit 2 ;;
 esac < /dev/null # the script itself comes by standard input

@@ -96,10 +96,10 @@ def passing(record: Path, release: str, fleet: str, public: str) -> Line:
     """
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
-    except ValueError as error:
+    except ValueError:
         raise AnsibleActionFail(
             f"promotion_keys names no key of {fleet}: put the one there that promote.yml prints for it."
-        ) from error
+        ) from None
     lines = [one for one in _lines(record) if (one.get("release"), one.get("fleet")) == (release, fleet)]
     good = [one for one in lines if _is_signed(one, key)]
     if good:

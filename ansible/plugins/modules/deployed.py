@@ -20,6 +20,12 @@ options:
   drained: {type: path, required: true, description: "Folder whose files keep the host out of the balancer."}
   mark: {type: str, default: "", description: Store path of a release that is marked as bad.}
   reason: {type: str, default: "", description: Why.}
+  keep:
+    type: int
+    default: 0
+    description:
+      - So many releases stay, the current one and those before it that are not marked as bad; 0 leaves all.
+      - The others are forgotten, and what nothing needs any more is deleted. Two at least stay.
 author: [The knowledge assistant]
 """
 EXAMPLES = """
@@ -37,6 +43,7 @@ before:
   description: "Generations before it, the last first: number, path. None twice, none marked as bad."
 bad: {type: dict, returned: always, description: Reasons by store path.}
 drained: {type: list, elements: str, returned: always, description: Who keeps the host out of the balancer.}
+uncollected: {type: str, returned: always, description: Why what C(keep) does not keep is still there.}
 runtime:
   type: list
   elements: str
@@ -48,9 +55,11 @@ SPEC: dict[str, dict[str, Any]] = {
     "drained": {"type": "path", "required": True},
     "mark": {"type": "str", "default": ""},
     "reason": {"type": "str", "default": ""},
+    "keep": {"type": "int", "default": 0},
 }
 PROFILE = Path("/nix/var/nix/profiles/ka")
 STORE = "/nix/store/"
+FEWEST = 2  # what runs, and what can be gone back to
 
 
 def generations() -> dict[int, str]:
@@ -69,6 +78,17 @@ def before(found: dict[int, str], current: str, bad: dict[str, str]) -> list[dic
             seen.add(found[number])
             earlier.append({"number": number, "path": found[number]})
     return earlier
+
+
+def collect(module: AnsibleModule, kept: set[str]) -> str:
+    """Forget all other releases, and delete what nothing needs; why that was not done, or nothing."""
+    others = [str(number) for number, path in generations().items() if path not in kept]
+    forget = ["nix-env", "--profile", str(PROFILE), "--delete-generations", *others]
+    for command in ([forget] if others else []) + [["nix-store", "--gc"]]:
+        code, _, err = module.run_command(command)
+        if code != 0:
+            return f"{command[0]}: {err.strip()}"
+    return ""
 
 
 def marks(folder: Path) -> dict[str, str]:
@@ -90,11 +110,16 @@ def main() -> None:
         bad.mkdir(parents=True, exist_ok=True)
         (bad / path.removeprefix(STORE)).write_text(module.params["reason"] + "\n", encoding="utf-8")
     current = str(PROFILE.resolve()) if PROFILE.exists() else ""
-    found = marks(bad)
+    found, keep = marks(bad), module.params["keep"]
+    earlier = before(generations(), current, found)
+    uncollected = ""
+    if keep and current and not module.check_mode:
+        uncollected = collect(module, {current, *(one["path"] for one in earlier[: max(keep, FEWEST) - 1])})
     module.exit_json(
         changed=changed,
         current=current,
-        before=before(generations(), current, found),
+        before=earlier,
+        uncollected=uncollected,
         bad=found,
         drained=[file.name for file in _files(Path(module.params["drained"]))],
         runtime=[str((PROFILE / "bin" / name).resolve()) for name in ("python", "rclone")],

@@ -39,6 +39,11 @@ options:
     default: []
     description: "For C(asked): question, document (its name), words that a right answer holds."
   seconds: {type: int, default: 120, description: How long documents may take until they can be asked.}
+  limit: {type: float, default: 0, description: "For C(asked): seconds that an answer may take; 0 for any."}
+  rounds:
+    type: int
+    default: 1
+    description: "For C(asked): so often at most a question is asked, until its answer is right and in time."
 author: [The knowledge assistant]
 """
 EXAMPLES = """
@@ -53,7 +58,7 @@ EXAMPLES = """
 RETURN = """
 added: {type: list, elements: str, returned: taught, description: Names of the documents that were uploaded.}
 right: {type: int, returned: asked, description: Number of right answers.}
-slowest: {type: float, returned: asked, description: Seconds of the slowest answer.}
+slowest: {type: float, returned: asked, description: Seconds of the slowest answer in its last round.}
 problems: {type: list, elements: str, returned: always, description: A sentence for each thing that is wrong.}
 """
 SPEC: dict[str, dict[str, Any]] = {
@@ -64,6 +69,8 @@ SPEC: dict[str, dict[str, Any]] = {
     "documents": {"type": "dict", "default": {}},
     "known": {"type": "list", "elements": "dict", "default": []},
     "seconds": {"type": "int", "default": 120},
+    "limit": {"type": "float", "default": 0.0},
+    "rounds": {"type": "int", "default": 1},
 }
 TIMEOUT = 30.0
 READY, FAILED = "ready", "failed"
@@ -194,18 +201,31 @@ def teach(assistant: Assistant, wanted: dict[str, Any], check: bool) -> dict[str
     return {"changed": bool(lacking), "added": lacking, "problems": []}
 
 
-def ask(assistant: Assistant, known: list[dict[str, Any]]) -> dict[str, Any]:
-    """Ask all, whatever comes of the others."""
-    problems, slowest = [], 0.0
-    for one in known:
-        began = time.monotonic()
-        try:
-            judge(assistant.ask(one["question"]), one)
-        except Wrong as wrong:
-            problems.append(str(wrong))
-        slowest = max(slowest, time.monotonic() - began)
-    right = len(known) - len(problems)
+def ask(assistant: Assistant, known: list[dict[str, Any]], limit: float, rounds: int) -> dict[str, Any]:
+    """Ask all, whatever comes of the others; those that were not well answered again, in the next round."""
+    found = [attempt(assistant, one, limit) for one in known]
+    for _ in range(rounds - 1):
+        found = [
+            attempt(assistant, one, limit) if problem else (problem, seconds)
+            for one, (problem, seconds) in zip(known, found, strict=True)
+        ]
+    problems = [problem for problem, _ in found if problem]
+    slowest = max((seconds for _, seconds in found), default=0.0)
+    right = len(found) - len(problems)
     return {"changed": False, "right": right, "slowest": round(slowest, 3), "problems": problems}
+
+
+def attempt(assistant: Assistant, known: dict[str, Any], limit: float) -> tuple[str, float]:
+    """What is wrong with one answer, or nothing, and the seconds that it took."""
+    began = time.monotonic()
+    try:
+        judge(assistant.ask(known["question"]), known)
+    except Wrong as wrong:
+        return str(wrong), time.monotonic() - began
+    seconds = time.monotonic() - began
+    if limit and seconds > limit:
+        return f"“{known['question']}” is slow: it took {seconds:.2f} s, {limit:.2f} s are allowed.", seconds
+    return "", seconds
 
 
 def _title(text: str) -> str:
@@ -228,7 +248,7 @@ def main() -> None:
         if wanted["state"] == "taught":
             result = teach(assistant, wanted, module.check_mode)
         else:
-            result = ask(assistant, wanted["known"])
+            result = ask(assistant, wanted["known"], wanted["limit"], wanted["rounds"])
     except OSError as error:
         module.fail_json(msg=f"{wanted['ca']} cannot be read: {error}", problems=[str(error)])
     except Wrong as wrong:
