@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ansible.running import removable
 from tests.fleet.fleet import Fleet, bring_up, running_fleet
 from tests.lab.fixtures import bounded, collect_journals, lab, machine_ready, new_lab, temporary_lab
 
@@ -31,6 +32,7 @@ def fleet(machine_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         else:
             ready = stack.enter_context(temporary_lab(["full"]))
             home = tmp_path_factory.mktemp("operator")
+            stack.callback(removable, home)
         fleet = stack.enter_context(running_fleet(ready, home))
         fleet.play("site")
         yield fleet
