@@ -14,7 +14,7 @@ FLEET := site verbs sandbox metrics ports faults_database faults_services
 FLEET_SLOW := faults_slow balancer restarts access secrets rotate destroy limits_qemu
 
 .PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible nix-test image image-fast image-test lab lab-down \
-  lab-test fleet-test fleet-soak deploy-test lint format lock clean
+  lab-test fleet-test fleet-soak deploy-test closure deploy rollback verify promote lint format lock clean
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -84,7 +84,26 @@ fleet-soak: setup-dev setup-ops ## What takes longer, then the faults again and 
 
 deploy-test: setup-dev setup-ops ## Releases, good and bad, deployed under load (root, an image made with --stand-in)
 	@tools/lab prepare
-	$(PYTEST) tests/fleet/test_deploy.py tests/fleet/test_deploy_interrupted.py $(OPTIONS)
+	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,deploy deploy_interrupted promotion maintenance) $(OPTIONS)
+
+closure: ## Build the closure, sign it, keep it in build/release; OPTIONS=--stand-in where GitHub is out of reach
+	@tools/release.sh $(OPTIONS)
+
+# the fleet's verbs; INVENTORY is looked for in the folder ansible
+PLAY = cd ansible && PATH="$(CURDIR)/$(OPS)/bin:$$PATH" ansible-playbook -i $(or $(INVENTORY),$(error Say which fleet: INVENTORY=inventories/NAME))
+RELEASE := ../build/release/variables.json
+
+deploy: setup-ops ## The release in build/release on every host; INVENTORY=inventories/NAME
+	@$(PLAY) playbooks/deploy.yml -e @$(RELEASE) $(OPTIONS)
+
+rollback: setup-ops ## The release before it again; INVENTORY=inventories/NAME
+	@$(PLAY) playbooks/rollback.yml $(OPTIONS)
+
+verify: setup-ops ## Whether all is right, known questions too; reads only; INVENTORY=inventories/NAME
+	@$(PLAY) playbooks/verify.yml $(OPTIONS)
+
+promote: setup-ops ## Record that the release in build/release has passed there; INVENTORY=inventories/NAME
+	@$(PLAY) playbooks/promote.yml -e @$(RELEASE) $(OPTIONS)
 
 lint: setup-dev setup-ops ## Style and types
 	$(VENV)/bin/ruff check .
