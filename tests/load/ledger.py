@@ -100,7 +100,8 @@ class Ledger:
 
         async def remove(name: str) -> None:
             async with turn:
-                await client.request("DELETE", f"{api.ROOT}/{name}")
+                while (await client.request("DELETE", f"{api.ROOT}/{name}")).status == 429:
+                    await asyncio.sleep(1)
 
         await asyncio.gather(*(remove(name) for name in [*self.made, self.knowledge_base]))
 
