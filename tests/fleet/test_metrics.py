@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import shlex
 import time
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.fleet.fleet import Fleet
+from tests.fleet.prometheus import PATIENCE, ask, firing, query, total, wait
 from tests.lab.errors import LabError
 from tests.load import api
 from tests.load.facts import Fact
 from tests.load.http import Client
+from tests.support.exported import scraped
+from tests.support.promql import selectors
+from tests.support.rules import RULES, name_of
 
 SECONDS = 300
-# three readings, on a machine that is busy with ten hosts
-PATIENCE = 60.0
+# until every rule was used: some are once a minute
+RULES_PATIENCE = 120.0
 # what there is to read on a host of each group, beside the host itself
 SERVICES = {
     "balancer": ["haproxy"],
@@ -32,28 +35,6 @@ SERVICES = {
 }
 TLS = "/etc/knowledge-assistant/tls"
 FORBIDDEN, NOT_FOUND = 403, 404
-Samples = dict[tuple[str, ...], float]
-
-
-def query(fleet: Fleet, expression: str, *labels: str) -> Samples:
-    """Values that Prometheus has for an expression now, by these of their labels."""
-    encoded = shlex.quote(f"query={expression}")
-    asked = f"curl -sSfG http://127.0.0.1:9090/api/v1/query --data-urlencode {encoded}"
-    found = json.loads(fleet.output("monitoring1", asked))["data"]["result"]
-    return {tuple(one["metric"].get(label, "") for label in labels): float(one["value"][1]) for one in found}
-
-
-def total(fleet: Fleet, expression: str) -> float:
-    """The one value of a sum; 0 when nothing was counted yet."""
-    return query(fleet, expression).get((), 0.0)
-
-
-def wait(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Return once it is so; fail when it is not in time."""
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, f"not so after {seconds:.0f} s"
-        time.sleep(1)
 
 
 def down(fleet: Fleet) -> set[tuple[str, ...]]:
@@ -150,6 +131,26 @@ def test_facts_of_each_host_are_known(fleet: Fleet) -> None:
     assert all(0 < left <= 30 for left in days.values())
     states = query(fleet, 'haproxy_server_status{proxy="watch", state="UP"}', "host")
     assert states == {("chroma1",): 1, ("objects1",): 1}
+
+
+def rules(fleet: Fleet) -> list[dict[str, Any]]:
+    """Prometheus' rules, each with its health."""
+    return [rule for group in ask(fleet, "rules")["groups"] for rule in group["rules"]]
+
+
+def test_every_rule_of_the_repository_is_in_use(fleet: Fleet) -> None:
+    wait(lambda: {rule["health"] for rule in rules(fleet)} == {"ok"}, RULES_PATIENCE)
+    assert sorted(rule["name"] for rule in rules(fleet)) == sorted(map(name_of, RULES))
+
+
+def test_what_rules_read_of_exporters_is_there_to_be_read(fleet: Fleet) -> None:
+    wanted = {name for rule in RULES for name, _ in selectors(rule["expr"])} & scraped().keys()
+    assert len(wanted) > 20
+    wait(lambda: wanted <= set(ask(fleet, "label/__name__/values")))
+
+
+def test_nothing_fires_on_a_fleet_at_rest_but_the_alert_that_says_so(fleet: Fleet) -> None:
+    wait(lambda: firing(fleet) == {"Watchdog"}, RULES_PATIENCE)
 
 
 def test_new_settings_are_taken_in_without_a_restart(fleet: Fleet) -> None:

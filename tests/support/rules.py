@@ -16,6 +16,7 @@ Rule = dict[str, Any]
 
 
 def load(path: Path) -> Any:
+    """What a file of rules, or of cases, says."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
