@@ -39,6 +39,7 @@ $(OPS)/.ready: requirements-ops.lock tools/ops.sh tools/python.sh
 
 test: setup-dev ## All tests: unit, integration and, where Chromium is or can be installed, browser
 	@tools/chromium.sh
+	@tools/promtool.sh
 	$(PYTEST)
 
 test-fast: setup-dev ## Only the tests that need no server
