@@ -13,7 +13,7 @@ OPS := .venv-ops
 FLEET := site verbs sandbox metrics ports faults_database faults_services
 FLEET_SLOW := faults_slow balancer restarts access secrets rotate destroy limits_qemu
 
-.PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible nix-test image image-fast image-test lab lab-down \
+.PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible monitoring-test nix-test image image-fast image-test lab lab-down \
   lab-test fleet-test fleet-soak deploy-test closure deploy rollback verify promote lint format lock clean
 
 help: ## This list
@@ -51,6 +51,10 @@ test-browser: setup-dev ## Only the tests in a real browser
 
 test-ansible: setup-dev setup-ops ## Only the tests of the playbooks' checks; they reach no host
 	$(PYTEST) tests/ansible
+
+monitoring-test: setup-dev ## Alerts on paper: complete, firing when they should, about what is measured
+	@tools/promtool.sh
+	$(PYTEST) tests/unit/test_monitoring.py
 
 nix-test: ## Build the closure, then run, switch, break and mend it on a bare Debian 13 root (root)
 	@tests/nix/run.sh
