@@ -7,9 +7,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import psycopg
@@ -26,6 +27,7 @@ from tests.support.documents import book, note
 from tests.support.running import descendants
 from tests.support.standby import Pair
 
+T = TypeVar("T")
 SECONDS = 20.0  # that changes wait; the machine may be busy
 
 
@@ -64,6 +66,21 @@ async def add(database: Database, text: str, *, repeatable: bool = True) -> None
             await connection.execute("INSERT INTO notes VALUES (%s)", (text,))
 
     await database.write(once, repeatable=repeatable)
+
+
+async def cut_off_in_its_commit(servers: Pair, change: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A change whose commit was sent to a primary that died without an answer; the other rules now."""
+    followers = family(servers.standby.pid)
+    signal_all(followers, signal.SIGSTOP)
+    try:
+        task = asyncio.create_task(change)
+        await asyncio.sleep(1)  # now it waits in its commit for the standby
+        assert not task.done()
+        signal_all(family(servers.primary.pid), signal.SIGKILL)
+    finally:
+        signal_all(followers, signal.SIGCONT)
+    await asyncio.to_thread(promote, servers)
+    return task
 
 
 async def until(true: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
@@ -109,16 +126,7 @@ async def test_after_a_kill_a_change_is_made_as_soon_as_another_takes_over(
 async def test_a_commit_without_an_answer_is_made_once_or_said_to_be_unknown(
     servers: Pair, database: Database, repeatable: bool
 ) -> None:
-    followers = family(servers.standby.pid)
-    signal_all(followers, signal.SIGSTOP)
-    try:
-        change = asyncio.create_task(add(database, "once", repeatable=repeatable))
-        await asyncio.sleep(1)  # now it waits in its commit for the standby
-        assert not change.done()
-        signal_all(family(servers.primary.pid), signal.SIGKILL)
-    finally:
-        signal_all(followers, signal.SIGCONT)
-    await asyncio.to_thread(promote, servers)
+    change = await cut_off_in_its_commit(servers, add(database, "once", repeatable=repeatable))
     if repeatable:
         await change
         assert await notes(database) == ["once"]
@@ -210,16 +218,7 @@ async def test_a_knowledge_base_whose_making_got_no_answer_is_there_for_whoever_
     servers: Pair, assistant: Assistant
 ) -> None:
     name = f"b-{uuid4().hex[:8]}"
-    followers = family(servers.standby.pid)
-    signal_all(followers, signal.SIGSTOP)
-    try:
-        making = asyncio.create_task(assistant.knowledge_bases.create(name))
-        await asyncio.sleep(1)  # now it waits in its commit for the standby
-        assert not making.done()
-        signal_all(family(servers.primary.pid), signal.SIGKILL)
-    finally:
-        signal_all(followers, signal.SIGCONT)
-    await asyncio.to_thread(promote, servers)
+    making = await cut_off_in_its_commit(servers, assistant.knowledge_bases.create(name))
     assert await making == await assistant.knowledge_bases.get(name)
     with pytest.raises(KnowledgeBaseExists):
         await assistant.knowledge_bases.create(name)
