@@ -19,7 +19,7 @@ from typing import Any
 from tests.fleet.faults import FAULTS
 from tests.fleet.figures import ALONE, ON_A_FLEET
 from tests.fleet.fleet import FOLDER, Fleet, bring_up, running_fleet
-from tests.fleet.soak_table import document
+from tests.fleet.soak_table import document, say
 from tests.fleet.trial import endure
 from tests.lab.errors import LabError
 from tests.load.http import Broken
@@ -88,7 +88,7 @@ def _runs(name: str) -> int:
 def _serving(name: str) -> Iterator[Fleet]:
     lab, home = bring_up(name)
     with running_fleet(lab, home) as fleet:
-        _say(f"site.yml on the lab '{name}'")
+        say(f"site.yml on the lab '{name}'")
         fleet.play("site")
         yield fleet
 
@@ -119,7 +119,7 @@ def _note(results: Path, name: str, number: int, act: Callable[[], Record]) -> N
                 file.write(json.dumps(record) + "\n")
     figures = {key: record[key] for key in ("seconds", "gap", "errors", "healed") if key in record}
     harm = "" if _harmless(record) else "  HARM: see the results"
-    _say(f"{name} {number}: {figures} ({time.monotonic() - begun:.0f} s){harm}")
+    say(f"{name} {number}: {figures} ({time.monotonic() - begun:.0f} s){harm}")
 
 
 def _harmless(record: Record) -> bool:
@@ -131,10 +131,6 @@ def _harmless(record: Record) -> bool:
 
 def _read(results: Path) -> list[Record]:
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-
-
-def _say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

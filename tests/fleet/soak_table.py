@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -41,9 +43,9 @@ def document(records: Sequence[Record]) -> str:
         parts.append(
             "Seconds: smallest / median / 95th percentile / largest. The others: all runs together.\n"
         )
-        parts.append(_table(_FAULT_COLUMNS, [_fault(name, runs) for name, runs in faults.items()]))
+        parts.append(table(_FAULT_COLUMNS, [_fault(name, runs) for name, runs in faults.items()]))
     if seconds := _seconds(records):
-        parts.append(_table(["what", "runs", "seconds"], seconds))
+        parts.append(table(["what", "runs", "seconds"], seconds))
     broken = [
         f"- {record['name']}: {record['error'].splitlines()[0]}" for record in records if "error" in record
     ]
@@ -114,6 +116,12 @@ def _spread(values: Sequence[float], digits: int = 1) -> str:
     return " / ".join(f"{value:.{digits}f}" for value in shown)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """In Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def say(text: str) -> None:
+    """How far it is, beside the page."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
