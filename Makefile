@@ -89,7 +89,7 @@ fleet-soak: setup-dev setup-ops ## What takes longer, then the faults again and 
 
 deploy-test: setup-dev setup-ops ## Releases, good and bad, deployed under load (root, an image made with --stand-in)
 	@tools/lab prepare
-	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,deploy deploy_interrupted promotion maintenance) $(OPTIONS)
+	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,deploy deploy_interrupted deploy_secrets promotion maintenance) $(OPTIONS)
 
 closure: ## Build the closure, sign it, keep it in build/release; OPTIONS=--stand-in where GitHub is out of reach
 	@tools/release.sh $(OPTIONS)
