@@ -24,18 +24,26 @@ SERVERS = {"chroma1": "chroma.service", "objects1": "objects.service"}
 
 
 @pytest.fixture(scope="module")
-def releases() -> Releases:
-    return Releases()
+def releases(fleet: Fleet) -> Iterator[Releases]:
+    """What can be deployed; whoever comes after this module finds the image's release again."""
+    made = Releases()
+    yield made
+    to_base(fleet, made)
 
 
 @pytest.fixture(autouse=True)
 def from_base(fleet: Fleet, releases: Releases) -> Iterator[None]:
     """Each test begins with the image's release everywhere, and nothing remembered."""
+    to_base(fleet, releases)
+    yield
+    forget(fleet)
+
+
+def to_base(fleet: Fleet, releases: Releases) -> None:
+    """The image's release on every host."""
     forget(fleet)
     if running(fleet) != {releases.path("base")}:
         fleet.play("deploy", *releases.options("base"), "-e", "rollout_watch=0")
-    yield
-    forget(fleet)
 
 
 @contextmanager
