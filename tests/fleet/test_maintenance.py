@@ -12,7 +12,7 @@ import pytest
 from tests.fleet.fleet import Fleet
 from tests.fleet.plays import Plays
 from tests.fleet.releases import DRAINED
-from tests.fleet.test_deploy import load
+from tests.fleet.test_deploy import LEDGER, load
 from tests.lab.errors import LabError
 
 yaml = pytest.importorskip("yaml")
@@ -186,6 +186,10 @@ def test_a_host_that_was_not_replaced_is_noticed_and_stays_out_of_the_balancer(f
         with pytest.raises(LabError, match="It is the old machine still"):
             fleet.play("refresh", "-e", "refresh_command=true", "-e", "maintenance_hosts=api1")
         assert fleet.output("api1", f"ls {DRAINED}") == "maintenance"
+        line = json.loads(fleet.output("chroma1", f"tail -n 1 {LEDGER}"))
+        assert (line["verb"], line["outcome"]) == ("refresh", "failed")
+        line = json.loads(fleet.output("api1", f"tail -n 1 {LEDGER}"))
+        assert "It is the old machine still" in line["reason"]
     finally:
         fleet.output("api1", f"rm -f {DRAINED}/maintenance")
         fleet.wait_whole(60)
