@@ -22,7 +22,8 @@ lab's ten hosts and the clients share one machine: {machine}.
 
 Clients are open-loop: 4 questions and 2 searches a second with known answers, 10 of the cheapest writes, an
 upload and others. The gap is the longest time in which no write was acknowledged. An error is any request
-that got no right answer, also one that was asked to come again. Lost, doubled: of the writes that were
+that got no right answer, also one that was asked to come again, and a stream of a job's events that lasts
+longer than its client waits, since documents wait for Chroma. Lost, doubled: of the writes that were
 acknowledged, after the fleet had healed; each document was downloaded, compared and asked for. Healed: from
 giving back what was taken (power, network, a host) until every part is well again. `postgres_rto` is `fast`,
 a lease of 20 s: [why, and what that costs](explanation/failover.md).
