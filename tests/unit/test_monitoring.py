@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import runpy
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.exported import exported
+from tests.support.contract import unknown, without_source
 from tests.support.promql import selectors
+from tests.support.promtool import found
 from tests.support.rules import ALERTS, CASES, FILES, PAPER, RECORDED, RULES, Rule, load, name_of
 
 ROOT = Path(__file__).parent.parent.parent
@@ -22,23 +22,12 @@ PARTS = ["Symptom", "Check", "Verb", "Undo"]
 # what can be nothing else in a runbook: PostgreSQL's functions and our variables begin like other metrics
 METRIC = re.compile(r"(?:ka|node|haproxy|patroni|etcd)_\w+(?:\{|$)|\w+:\w+:\w+(?:\{|$)")
 NAMES = [rule["alert"] for rule in ALERTS]
-EXPORTED = exported()
-
-
-def unknown(expression: str) -> list[str]:
-    """Metrics, or labels of theirs, that nothing exports and no rule records."""
-    return [
-        f"{name}{{{', '.join(sorted(labels))}}}"
-        for name, labels in selectors(expression)
-        if name not in RECORDED and not (name in EXPORTED and labels <= EXPORTED[name])
-    ]
 
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    """Prometheus' own program for rules; ``tools/promtool.sh`` gets it."""
-    found = shutil.which("promtool") or shutil.which(ROOT / "build" / "promtool" / "promtool")
-    return found or pytest.skip("no promtool: run tools/promtool.sh")
+    """Prometheus' own program for rules."""
+    return found()
 
 
 def test_there_are_no_more_alerts_than_people_can_know() -> None:
@@ -75,6 +64,7 @@ def test_every_alert_stands_in_the_documentation() -> None:
 def test_a_rule_reads_what_is_measured_alone(rule: Rule) -> None:
     assert list(selectors(rule["expr"])) or rule["expr"].startswith("vector(")
     assert unknown(rule["expr"]) == []
+    assert without_source(rule["expr"]) == set()
 
 
 @pytest.mark.parametrize(
