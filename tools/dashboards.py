@@ -67,9 +67,15 @@ def _text(path: Path) -> str:
             {"type": "dashboards", "title": "Others", "tags": [TAG], "asDropdown": False, "keepTime": True}
         ],
         "annotations": {"list": [_event(name, *event) for name, event in EVENTS.items()]},
-        "panels": _panels(source["rows"]),
     }
-    return json.dumps(dashboard, indent=1, ensure_ascii=False) + "\n"
+    head = "".join(f"{_line(name)}: {_line(value)},\n" for name, value in dashboard.items())
+    panels = ",\n".join(map(_line, _panels(source["rows"])))
+    return f'{{\n{head}"panels": [\n{panels}\n]\n}}\n'
+
+
+def _line(value: object) -> str:
+    """A line of its own, so that a panel that was changed is one line of a difference."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _event(name: str, color: str, query: str, title: str) -> Panel:
