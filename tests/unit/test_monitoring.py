@@ -17,6 +17,7 @@ from tests.support.rules import ALERTS, CASES, FILES, PAPER, RECORDED, RULES, Ru
 
 ROOT = Path(__file__).parent.parent.parent
 BOOKS = sorted((ROOT / "monitoring" / "runbooks").glob("*.md"))
+QUIET = ROOT / "monitoring" / "quiet.yml"
 MOST = 40
 PARTS = ["Symptom", "Check", "Verb", "Undo"]
 # what can be nothing else in a runbook: PostgreSQL's functions and our variables begin like other metrics
@@ -53,6 +54,33 @@ def test_an_alert_has_a_case_on_paper(name: str, fires: bool) -> None:
 
 def test_every_case_on_paper_is_about_an_alert_that_there_is() -> None:
     assert {name for name, _ in CASES} == set(NAMES)
+
+
+def test_what_is_not_delivered_is_about_alerts_that_there_are() -> None:
+    rules = load(QUIET)
+    matchers = [
+        one
+        for rule in rules["inhibited"]
+        for part in ("source", "target")
+        for one in rule[f"{part}_matchers"]
+    ]
+    named = {name for one in matchers if "alertname" in one for name in re.findall(r"[A-Z]\w+", one)}
+    named |= {name for names in rules["planned"].values() for name in names}
+    assert named - set(NAMES) == set()
+
+
+def test_no_planned_work_silences_what_people_notice() -> None:
+    noticed = {
+        rule["alert"]
+        for rule in load(ROOT / "monitoring" / "rules" / "levels.yml")["groups"][0]["rules"]
+        if "alert" in rule
+    }
+    planned = load(QUIET)["planned"]
+    assert planned.keys() == {"deploy", "rollback", "switchover", "patch", "refresh"}
+    assert {verb: found for verb, names in planned.items() if (found := noticed & set(names))} == {}
+    assert {
+        verb for verb, names in planned.items() if {"NoApiHost", "RequestErrors", "Watchdog"} & set(names)
+    } == set()
 
 
 def test_every_alert_stands_in_the_documentation() -> None:
