@@ -89,6 +89,15 @@ def test_panels_stand_beside_and_below_each_other(name: str) -> None:
     assert [panel["id"] for panel in panels] == list(range(1, len(panels) + 1))
 
 
+def test_panels_read_the_source_that_grafana_is_given() -> None:
+    folder = ROOT / "ansible/roles/grafana/templates/tree/etc/grafana/provisioning/datasources"
+    given = set(re.findall(r"uid: (\w+)", (folder / "fleet.yaml.j2").read_text(encoding="utf-8")))
+    panels = [
+        panel for dashboard in DASHBOARDS.values() for panel in dashboard["panels"] if "datasource" in panel
+    ]
+    assert {panel["datasource"]["uid"] for panel in panels} == given
+
+
 def _rows(dashboard: Dashboard) -> dict[str, list[Dashboard]]:
     """Panels by the title of the row in which they stand."""
     panels = dashboard["panels"]
