@@ -31,6 +31,10 @@ class _Served:
         self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
 
     @property
+    def address(self) -> str:
+        return str(self._server.server_address[0])
+
+    @property
     def port(self) -> int:
         return int(self._server.server_address[1])
 
@@ -49,7 +53,7 @@ class _Served:
 class HttpReceiver(_Served):
     """Takes whatever is posted to it; ``told`` holds it in order. ``refusing`` answers 503 instead."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self.told: list[Told] = []
         self.refusing = False
         receiver = self
@@ -70,13 +74,13 @@ class HttpReceiver(_Served):
             def log_message(self, *_: object) -> None:
                 """Nothing."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = ThreadingHTTPServer((address, 0), Handler)
         server.daemon_threads = True
         super().__init__(server)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def at(self, path: str) -> list[Any]:
         """Bodies of the requests to a path."""
@@ -84,16 +88,17 @@ class HttpReceiver(_Served):
 
 
 class _Mailbox(socketserver.ThreadingTCPServer):
-    """Enough of SMTP (RFC 5321, RFC 4954) for one client that logs in and hands over messages."""
+    """Enough of SMTP (RFC 5321, RFC 4954) for one client that perhaps logs in and hands over messages."""
 
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, user: str, password: str) -> None:
+    def __init__(self, user: str, password: str, address: str) -> None:
         self.mails: list[EmailMessage] = []
+        self.open = not user
         plain = f"\0{user}\0{password}".encode()
         self.login = f"AUTH PLAIN {base64.b64encode(plain).decode()}"
-        super().__init__(("127.0.0.1", 0), _Session)
+        super().__init__((address, 0), _Session)
 
 
 class _Session(socketserver.StreamRequestHandler):
@@ -101,7 +106,7 @@ class _Session(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self._say("220 mailbox")
-        known = False
+        known = self.server.open
         while line := self.rfile.readline().decode().strip():
             verb = line.split(" ", 1)[0].upper()
             if verb == "AUTH":
@@ -112,7 +117,7 @@ class _Session(socketserver.StreamRequestHandler):
                 self.server.mails.append(self._message())
                 self._say("250 kept")
             elif verb == "EHLO":
-                self._say("250-mailbox\r\n250 AUTH PLAIN")
+                self._say("250 mailbox" if self.server.open else "250-mailbox\r\n250 AUTH PLAIN")
             elif verb == "QUIT":
                 self._say("221 bye")
                 return
@@ -130,10 +135,10 @@ class _Session(socketserver.StreamRequestHandler):
 
 
 class MailReceiver(_Served):
-    """Takes mail from whoever knows the password; ``mails`` holds it in order."""
+    """Takes mail from whoever knows the password, or from all without a user; ``mails`` holds it in order."""
 
-    def __init__(self, user: str, password: str) -> None:
-        self._mailbox = _Mailbox(user, password)
+    def __init__(self, user: str = "", password: str = "", address: str = "127.0.0.1") -> None:
+        self._mailbox = _Mailbox(user, password, address)
         super().__init__(self._mailbox)
 
     @property
