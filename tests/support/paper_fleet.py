@@ -20,7 +20,7 @@ SERVICES = {
     "chroma": ["haproxy"],
     "objects": ["haproxy"],
     "postgres": ["postgres", "patroni", "etcd"],
-    "monitoring": ["prometheus"],
+    "monitoring": ["prometheus", "outside"],
 }
 UNITS = {
     "balancer": ["haproxy"],
@@ -165,6 +165,12 @@ def _prometheus(host: str, group: str, seconds: float, faults: Faults) -> Iterat
     yield 'prometheus_rule_evaluation_failures_total{rule_group="host"} 0'
 
 
+def _outside(host: str, group: str, seconds: float, faults: Faults) -> Iterator[str]:
+    for check in ("page", "ready", "question"):
+        right = check != "question" or not faults.failing
+        yield f'probe_success{{balancer="balancer1",check="{check}"}} {int(right)}'
+
+
 _LINES = {
     "node": _node,
     "haproxy": _haproxy,
@@ -173,4 +179,5 @@ _LINES = {
     "patroni": _patroni,
     "etcd": _etcd,
     "prometheus": _prometheus,
+    "outside": _outside,
 }
