@@ -1,4 +1,4 @@
-"""The pages that Prometheus serves of the fleet and of each host, as a real one makes them."""
+"""The pages that Prometheus serves of the fleet and each host, and what dashboards ask, by a real one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.support.panels import DASHBOARDS, SHOWN
 from tests.support.paper_fleet import BROKEN, GROUPS, QUIET, Faults
 from tests.support.rules import ALERTS
 from tests.support.watched import page, query, watched
@@ -91,6 +92,13 @@ def test_nobody_is_told_that_all_is_well_when_nothing_is_read(tmp_path: Path) ->
 def test_the_runbook_of_each_alert_can_be_read(quiet: str) -> None:
     for rule in ALERTS:
         assert page(f"{quiet}/runbooks/{rule['alert']}.md").startswith(f"# {rule['alert']}: ")
+
+
+@pytest.mark.parametrize("dashboard", sorted(DASHBOARDS))
+def test_prometheus_can_compute_what_a_dashboard_asks(broken: str, dashboard: str) -> None:
+    for one in SHOWN:
+        if one.place == dashboard:
+            query(broken.removesuffix("/consoles"), one.expression)
 
 
 def test_a_page_that_there_is_not_is_an_error(quiet: str) -> None:
