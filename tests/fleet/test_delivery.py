@@ -23,6 +23,8 @@ REST = 300.0
 # a message a minute, on a machine that is busy with ten hosts
 SWITCH = 150.0
 PATHS = {"webhook": "hook", "slack": "slack", "switch": "switch"}
+# that a silence lasts after the work, and somewhat more
+GRACE = 90.0
 TAGS = "secrets,firewall,alertmanager"
 SILENCES = "amtool silence query --output json"
 
@@ -129,7 +131,7 @@ def test_the_switch_hears_again_and_again(people: People) -> None:
 
 def test_planned_work_is_not_told_and_leaves_no_silence(fleet: Fleet, people: People) -> None:
     fleet.play("switchover")
-    assert json.loads(fleet.output("monitoring1", SILENCES)) == []
+    wait(lambda: json.loads(fleet.output("monitoring1", SILENCES)) == [], GRACE)
     fleet.wait_whole(REST)
     assert people.told(severity="page") == set()
 

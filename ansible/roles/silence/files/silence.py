@@ -1,7 +1,8 @@
 """Have Alertmanager keep silent about these alerts, and no others for this work, for so many minutes.
 
-Usage: silence.py PORT WORK MINUTES. Environment: WANTED (JSON: a list of silences, each with the values that
-labels may have, by their names; none lifts those that there are). What is silenced already is so for longer.
+Usage: silence.py PORT WORK MINUTES GRACE. Environment: WANTED (JSON: a list of silences, each with the values
+that labels may have, by their names). What is silent already is so for longer. What is wanted no more ends
+after GRACE seconds, since alerts end some time after what they are about.
 Its interface: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
 """
 
@@ -16,7 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Labels = dict[str, list[str]]
+Silence = dict[str, Any]
 SILENCES = "/api/v2/silences"
+FIELDS = ("id", "matchers", "startsAt", "createdBy", "comment")
 
 
 class Alertmanager:
@@ -39,13 +42,15 @@ class Alertmanager:
             raise ValueError(f"it answers {answer.status} to {method} {path}: {told.strip()}")
         return json.loads(told) if told else None
 
-    def silences(self, author: str) -> dict[str, list[dict[str, Any]]]:
-        """Matchers of each silence of an author that is not over, by its id."""
-        return {
-            one["id"]: one["matchers"]
-            for one in self.ask("GET", SILENCES)
-            if one["createdBy"] == author and one["status"]["state"] != "expired"
-        }
+    def silences(self, author: str) -> list[Silence]:
+        """Those of an author that are not over."""
+        found: list[Silence] = self.ask("GET", SILENCES)
+        return [one for one in found if one["createdBy"] == author and one["status"]["state"] != "expired"]
+
+    def keep(self, silence: Silence, end: datetime) -> None:
+        """Have it, a new one or one that is there, until then."""
+        known = {name: silence[name] for name in FIELDS if name in silence}
+        self.ask("POST", SILENCES, known | {"endsAt": end.isoformat()})
 
 
 def matchers(labels: Labels) -> list[dict[str, Any]]:
@@ -56,31 +61,28 @@ def matchers(labels: Labels) -> list[dict[str, Any]]:
     ]
 
 
-def have(server: Alertmanager, work: str, wanted: list[Labels], minutes: float) -> None:
-    """Silences for this work, all of these and no others."""
-    author = f"playbook {work}"
-    there = server.silences(author)
+def have(server: Alertmanager, work: str, wanted: list[Labels], minutes: float, grace: float) -> None:
+    """Silences for this work: all of these, and others only until their grace is over."""
     now = datetime.now(UTC)
+    author = f"playbook {work}"
+    new: Silence = {"startsAt": now.isoformat(), "createdBy": author, "comment": "planned work"}
+    there = server.silences(author)
     for labels in wanted:
-        known = next((each for each, found in there.items() if found == matchers(labels)), None)
-        there.pop(known or "", None)
-        silence = {
-            "matchers": matchers(labels),
-            "startsAt": now.isoformat(),
-            "endsAt": (now + timedelta(minutes=minutes)).isoformat(),
-            "createdBy": author,
-            "comment": "planned work; its playbook lifts this at the end",
-        }
-        server.ask("POST", SILENCES, silence | ({"id": known} if known else {}))
-    for each in there:
-        server.ask("DELETE", f"/api/v2/silence/{each}")
+        same = [one for one in there if one["matchers"] == matchers(labels)]
+        there = [one for one in there if one not in same]
+        silence = same[0] if same else {**new, "matchers": matchers(labels)}
+        server.keep(silence, now + timedelta(minutes=minutes))
+    end = now + timedelta(seconds=grace)
+    for silence in there:
+        if datetime.fromisoformat(silence["endsAt"]) > end:
+            server.keep(silence, end)
 
 
 def main() -> None:
     """See above."""
-    port, work, minutes = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+    port, work, minutes, grace = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
     try:
-        have(Alertmanager(port), work, json.loads(os.environ["WANTED"]), minutes)
+        have(Alertmanager(port), work, json.loads(os.environ["WANTED"]), minutes, grace)
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         sys.exit(f"Alertmanager cannot be asked: {error}")
 
