@@ -48,6 +48,12 @@ class Unavailable(AssistantError):
     advice = "Try again in a moment; /readyz tells which part is away."
 
 
+class InternalError(AssistantError):
+    """Something went wrong on our side."""
+
+    advice = "The service's log tells the cause."
+
+
 class Invalid(AssistantError):
     """{what}."""
 

@@ -17,6 +17,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from app import logs
 from app.api.create_app import create_app
 from app.assistant import Endpoints, open_assistant
 from app.embedded.ports import ensure_port_free
@@ -101,8 +102,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             data = self._settings.data_dir.absolute()
-            print(f"The assistant is ready: {self._settings.url}", flush=True)  # noqa: T201
-            print(f"Its data is in {data}. Ctrl-C stops it.", flush=True)  # noqa: T201
+            logs.tell(f"The assistant is ready: {self._settings.url}")
+            logs.tell(f"Its data is in {data}. Ctrl-C stops it.")
 
 
 async def run(settings: Settings, config: Path | None) -> None:

@@ -200,5 +200,6 @@ def _fail(error: Exception) -> NoReturn:
         why = "its server cannot be reached, or broke off"
     else:
         why = "its server sent what is no answer"
-    _LOG.warning("language model: %s: %s", why, error)
+    # what it says of itself may quote the question
+    _LOG.warning("language model: %s (%s)", why, type(error).__name__)
     raise LanguageModelFailed(why=why) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app import __version__
 from app.api import problems
@@ -18,10 +19,18 @@ Upload documents to a knowledge base, wait until they are `ready`, then `ask`. E
 (RFC 9457): `title` says what happened, `detail` what to do next."""
 
 
+class Service(FastAPI):
+    """FastAPI, with the id of a request known also to what answers when a handler failed."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """All that FastAPI puts around the routes, and the id around that."""
+        return RequestIds(super().build_middleware_stack())
+
+
 def create_app(assistant: Assistant) -> FastAPI:
     """Make the service on an open assistant, which outlives it."""
     settings = assistant.settings
-    api = FastAPI(
+    api: FastAPI = Service(
         title="Knowledge assistant",
         version=__version__,
         description=DESCRIPTION,
@@ -47,5 +56,4 @@ def create_app(assistant: Assistant) -> FastAPI:
         max_upload_bytes=settings.server.max_upload_bytes,
         traffic=traffic,
     )
-    api.add_middleware(RequestIds)
     return api

@@ -1,4 +1,7 @@
-"""Errors as problem JSON (RFC 9457): ``type``, ``title``, ``status``, ``detail`` (what to do), ``code``."""
+"""Errors as problem JSON (RFC 9457).
+
+``type``, ``title``, ``status``, ``detail`` (what to do), ``code``, and ``request``, the id in the logs.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,17 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from app.errors import AssistantError, NotFound, Unavailable
+from app.errors import AssistantError, InternalError, NotFound, Unavailable
+from app.logs import request_id
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "5"  # seconds
 STALE_SECONDS = 1.0  # what was not found so soon after a standby was read may only be missing there
 log = logging.getLogger(__name__)
+
+
+def _request() -> str:
+    return request_id.get()
 
 
 class Problem(BaseModel):
@@ -28,6 +36,17 @@ class Problem(BaseModel):
     status: int = Field(examples=[404])
     detail: str = Field("", examples=["List what there is and take a name from it."])
     code: str = Field(examples=["not-found"])
+    request: str = Field(
+        default_factory=_request,
+        description="The request's id, as in the header X-Request-Id and in the logs.",
+        examples=["0d1c8c6e-7d4f-4a58-9df3-7a1c52e1f2aa"],
+    )
+
+    @classmethod
+    def of(cls, error: AssistantError) -> Problem:
+        """One of our errors as a problem."""
+        detail = error.advice.format(**error.details)
+        return cls(title=error.message, status=error.status, detail=detail, code=error.code)
 
 
 RESPONSES: dict[int | str, dict[str, object]] = {
@@ -37,15 +56,19 @@ RESPONSES: dict[int | str, dict[str, object]] = {
 
 
 def respond(title: str, status: int, detail: str, code: str) -> JSONResponse:
-    """A problem as a response; one that will pass says when to come again."""
-    problem = Problem(title=title, status=status, detail=detail, code=code)
-    headers = {"Retry-After": RETRY_AFTER} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+    """A problem as a response."""
+    return _send(Problem(title=title, status=status, detail=detail, code=code))
 
 
 def of_error(error: AssistantError) -> JSONResponse:
-    """One of our errors as a problem."""
-    return respond(error.message, error.status, error.advice.format(**error.details), error.code)
+    """One of our errors as a response."""
+    return _send(Problem.of(error))
+
+
+def _send(problem: Problem) -> JSONResponse:
+    """What will pass says when to come again."""
+    headers = {"Retry-After": RETRY_AFTER} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse(problem.model_dump(), problem.status, headers, MEDIA_TYPE)
 
 
 def install(api: FastAPI) -> None:
@@ -78,6 +101,4 @@ def install(api: FastAPI) -> None:
     @api.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return respond(
-            "Something went wrong on our side.", 500, "The service's log tells the cause.", "internal-error"
-        )
+        return of_error(InternalError())

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from app import logs
 from app.errors import AssistantError
 from app.release import release
 from app.settings import SettingsError
@@ -65,10 +66,10 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("KA_LOG__LEVEL") == "debug":
             raise
-        typer.echo(f"ka: {type(error).__name__}: {error}. KA_LOG__LEVEL=debug shows where.", err=True)
+        logs.tell(f"ka: {type(error).__name__}: {error}. KA_LOG__LEVEL=debug shows where.", failed=True)
         sys.exit(1)
 
 
 def _fail(error: AssistantError, code: int) -> None:
-    typer.echo(f"ka: {error.sentence()}", err=True)
+    logs.tell(f"ka: {error.sentence()}", failed=True)
     sys.exit(code)

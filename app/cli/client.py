@@ -65,7 +65,7 @@ class Client:
                 elif line.startswith("data:"):
                     value = json.loads(line.removeprefix("data:"))
                     if name == "error":
-                        raise Refused(title=value["title"], detail=value["detail"])
+                        raise _refused(value)
                     yield name, value
 
     def _send(self, method: str, path: str, **options: Any) -> Any:
@@ -96,7 +96,13 @@ def connect(config: Path | None, url: str | None = None) -> Client:
 
 def _refusal(answer: httpx.Response) -> Refused:
     try:
-        problem = answer.json()
-        return Refused(title=problem["title"], detail=problem.get("detail", ""))
+        return _refused(answer.json())
     except (ValueError, KeyError, TypeError):
         return Refused(title=f"The service answered {answer.status_code}.", detail="Is it an assistant?")
+
+
+def _refused(problem: dict[str, Any]) -> Refused:
+    """A problem, with the id by which the service's logs know the request."""
+    request = problem.get("request")
+    quoted = f"(Request {request})" if request else ""
+    return Refused(title=problem["title"], detail=f"{problem.get('detail', '')} {quoted}".strip())

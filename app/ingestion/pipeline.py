@@ -95,6 +95,7 @@ class Pipeline:
 
         Raises :class:`Busy`, :class:`Unavailable` and whatever else is worth another try.
         """
+        started = time.perf_counter()
         async with self._alone(document_id):
             try:
                 document = await self._documents.get(document_id)
@@ -103,7 +104,9 @@ class Pipeline:
                 if not document.parsed:
                     async with self._timed("parse"):
                         await self._parse(document)
-                await self._index_and_publish(await self._documents.get(document_id))
+                passages = await self._index_and_publish(await self._documents.get(document_id))
+                seconds = time.perf_counter() - started
+                log.info("document %s is ready: %d passages after %.1f s", document_id, passages, seconds)
             except NotFound:
                 log.info("document %s was removed while it was read", document_id)
             except Unreadable as reason:
@@ -150,7 +153,8 @@ class Pipeline:
                 raise NotFound(kind="document", name=document_id)
             await store_pages(connection, document_id, pages)
 
-    async def _index_and_publish(self, document: Document) -> None:
+    async def _index_and_publish(self, document: Document) -> int:
+        """How many passages it has."""
         async with self._timed("chunk"):
             passages = await self._cut(document)
         if not passages:
@@ -168,7 +172,7 @@ class Pipeline:
                     written.append(generation)
             async with self._timed("publish"):
                 if await publish(self._database, self._queue, document.id, [g.id for g in written]):
-                    return
+                    return len(passages)
 
     async def _cut(self, document: Document) -> list[NewPassage]:
         pages = await self._documents.pages(document.id)

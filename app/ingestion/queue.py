@@ -15,6 +15,7 @@ from procrastinate.exceptions import ConnectorException
 from psycopg.types.json import Jsonb
 
 from app.errors import NotFound
+from app.logs import request_id
 from app.stores.database import Connection, Database
 
 INGEST = "ingest"
@@ -46,12 +47,19 @@ class Queue:
         self._app = App(connector=PsycopgConnector())
 
     async def ingest(self, connection: Connection, document_id: UUID, knowledge_base_id: int) -> int:
-        """Queue the reading of a document; returns the job's id."""
+        """Queue the reading of a document; returns the job's id.
+
+        The job bears the id of the request that made it necessary, for the log of who does it.
+        """
         return await self._defer(
             connection,
             INGEST,
             lock=f"document-{document_id}",
-            task_kwargs={"document_id": str(document_id), "knowledge_base_id": knowledge_base_id},
+            task_kwargs={
+                "document_id": str(document_id),
+                "knowledge_base_id": knowledge_base_id,
+                "request": request_id.get(),
+            },
         )
 
     async def sweep(self, connection: Connection) -> None:

@@ -23,6 +23,7 @@ from app.ingestion.index_keeper import IndexKeeper
 from app.ingestion.pipeline import Busy, Pipeline
 from app.ingestion.queue import CHECK_INDEX, INGEST, SWEEP, Queue
 from app.ingestion.sweep import Sweeper
+from app.logs import request_id
 from app.stores.database import Database
 from app.stores.documents import Documents
 from app.stores.vectors import IndexBroken, VectorIndex
@@ -121,7 +122,9 @@ class Worker:
         patience = Patience(self._pace.attempts)
 
         @self._app.task(name=INGEST, retry=patience)
-        async def ingest(document_id: str, **_facts: int) -> None:
+        async def ingest(document_id: str, request: str = "", **_facts: int) -> None:
+            # each job is a task of its own, and what is said of its end is to bear the id as well
+            request_id.set(request)
             await self._ingest(UUID(document_id))
 
         @self._app.task(name=SWEEP, retry=patience)

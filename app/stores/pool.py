@@ -14,6 +14,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from app.stores.finder import Finder
+from app.stores.marked import MarkedCursor
 
 Connection = AsyncConnection[DictRow]
 
@@ -48,7 +49,7 @@ class Pool(AsyncConnectionPool[Connection]):
         super().__init__(
             self._finder,
             connection_class=AsyncConnection[DictRow],
-            kwargs={"row_factory": dict_row},
+            kwargs={"row_factory": dict_row, "cursor_factory": MarkedCursor},
             configure=_begin_no_transactions,
             min_size=1,
             max_size=size,

@@ -14,7 +14,8 @@ import gradio as gr
 
 from app.answering.events import Token
 from app.assistant import Assistant
-from app.errors import AssistantError
+from app.errors import AssistantError, InternalError
+from app.ui.faults import keep_request_id, told
 from app.ui.render import answer as render
 from app.ui.render.answer import Turn
 from app.ui.render.documents import welcome
@@ -102,6 +103,7 @@ async def _ask(
     assistant: Assistant, name: str, question: str, kept: Turns, stop: asyncio.Event
 ) -> AsyncIterator[tuple[Any, ...]]:
     """What the parts show, step by step, while an answer comes in."""
+    keep_request_id()
     question = question.strip()[:LONGEST]
     if not question:
         yield (gr.skip(),) * 7
@@ -123,12 +125,10 @@ async def _ask(
                 painted = time.monotonic()
                 yield gr.skip(), render.answer(turn), panels, gr.skip(), [*before, (turn, panels)], *busy
     except AssistantError as error:
-        turn = replace(turn, fault=(error.message, error.advice.format(**error.details)))
+        turn = replace(turn, fault=told(error))
     except Exception:
         log.exception("a question from the UI failed")
-        turn = replace(
-            turn, fault=("Something went wrong on our side.", "The service's log tells the cause.")
-        )
+        turn = replace(turn, fault=told(InternalError()))
     turn = replace(turn, stopped=turn.open)
     panels = render.sheets(turn, pages)
     idle = gr.update(visible=True), gr.update(visible=False)

@@ -9,8 +9,9 @@ from typing import Any
 import gradio as gr
 
 from app.assistant import Assistant
-from app.errors import AssistantError
+from app.errors import AssistantError, InternalError
 from app.ui import ask, documents
+from app.ui.faults import keep_request_id, told
 from app.ui.render.documents import dropzone
 from app.ui.render.text import icon, notice
 
@@ -80,9 +81,9 @@ class Page:
             return await self._overview(name, kind, shown)
 
         async def ticked(name: str, kind: str, shown: int) -> tuple[Any, ...]:
-            told, summary, *others = await look(name, kind, shown)
+            fault, summary, *others = await look(name, kind, shown)
             # what an action had to tell stays, and what fails now may be well at the next look
-            return gr.skip(), told or summary, *others
+            return gr.skip(), fault or summary, *others
 
         async def filtered(name: str, shown: int, event: gr.EventData) -> tuple[Any, ...]:
             return str(event.filter), *await look(name, str(event.filter), shown)
@@ -130,23 +131,23 @@ class Page:
         act: Callable[[Assistant], Awaitable[None]] | None = None,
     ) -> tuple[Any, ...]:
         """What is shown about a knowledge base, after ``act`` has been done, or why it could not be."""
+        keep_request_id()
         assistant = self._assistant()
-        told = ""
+        fault = ""
         try:
             if act is not None:
                 try:
                     await act(assistant)
                 except AssistantError as error:
-                    told = _told(error)
+                    fault = _notice(error)
             view = await documents.overview(assistant, name, kind, shown)
         except AssistantError as error:
-            return _told(error), *(gr.skip(),) * 5
+            return _notice(error), *(gr.skip(),) * 5
         except Exception:
             log.exception("the UI could not be brought up to date")
-            told = notice("Something went wrong on our side.", "The service's log tells the cause.")
-            return told, *(gr.skip(),) * 5
+            return _notice(InternalError()), *(gr.skip(),) * 5
         return (
-            told,
+            fault,
             view.summary,
             view.suggestions,
             gr.update(visible=view.empty),
@@ -168,15 +169,16 @@ class Page:
 
     async def _create(self, wanted: str) -> tuple[Any, ...]:
         """Make a knowledge base and switch to it; the form stays open when its name is not good."""
+        keep_request_id()
         bases = self._assistant().knowledge_bases
         try:
             made = await bases.create(wanted.strip().lower().replace(" ", "-"))
             names = [one.name for one in await bases.all()]
         except AssistantError as error:
-            return *(gr.skip(),) * 6, _told(error), *(gr.skip(),) * 5
+            return *(gr.skip(),) * 6, _notice(error), *(gr.skip(),) * 5
         chosen = gr.update(choices=names, value=made.name)
         return gr.update(visible=False), "", chosen, *await self._switched(made.name)
 
 
-def _told(error: AssistantError) -> str:
-    return notice(error.message, error.advice.format(**error.details))
+def _notice(error: AssistantError) -> str:
+    return notice(*told(error))

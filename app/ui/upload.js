@@ -72,6 +72,11 @@ function next() {
   request.send(form);
 }
 
+// The id by which logs know the request.
+function quoted(request) {
+  return request ? ` (Request ${request})` : "";
+}
+
 function finish(row, told, request) {
   row.querySelector("progress").remove();
   let answer = {};
@@ -86,7 +91,7 @@ function finish(row, told, request) {
   } else {
     row.className = "failed";
     told.textContent = request.status
-      ? `${answer.title ?? "The service did not take it."} ${answer.detail ?? ""}`
+      ? `${answer.title ?? "The service did not take it."} ${answer.detail ?? ""}${quoted(answer.request)}`
       : "The service did not answer. Check that it is running and try again.";
   }
 }

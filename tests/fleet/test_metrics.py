@@ -30,7 +30,7 @@ SERVICES = {
     "chroma": ["haproxy"],
     "postgres": ["etcd", "patroni", "postgres"],
     "objects": ["haproxy", "objects"],
-    "monitoring": ["prometheus"],
+    "monitoring": ["alertmanager", "blackbox", "outside", "prometheus"],
     "backup": [],
 }
 TLS = "/etc/knowledge-assistant/tls"

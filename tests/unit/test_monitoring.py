@@ -5,40 +5,30 @@ from __future__ import annotations
 import json
 import re
 import runpy
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.exported import exported
+from tests.support.contract import unknown, without_source
 from tests.support.promql import selectors
+from tests.support.promtool import found
 from tests.support.rules import ALERTS, CASES, FILES, PAPER, RECORDED, RULES, Rule, load, name_of
 
 ROOT = Path(__file__).parent.parent.parent
 BOOKS = sorted((ROOT / "monitoring" / "runbooks").glob("*.md"))
+QUIET = ROOT / "monitoring" / "quiet.yml"
 MOST = 40
 PARTS = ["Symptom", "Check", "Verb", "Undo"]
 # what can be nothing else in a runbook: PostgreSQL's functions and our variables begin like other metrics
 METRIC = re.compile(r"(?:ka|node|haproxy|patroni|etcd)_\w+(?:\{|$)|\w+:\w+:\w+(?:\{|$)")
 NAMES = [rule["alert"] for rule in ALERTS]
-EXPORTED = exported()
-
-
-def unknown(expression: str) -> list[str]:
-    """Metrics, or labels of theirs, that nothing exports and no rule records."""
-    return [
-        f"{name}{{{', '.join(sorted(labels))}}}"
-        for name, labels in selectors(expression)
-        if name not in RECORDED and not (name in EXPORTED and labels <= EXPORTED[name])
-    ]
 
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    """Prometheus' own program for rules; ``tools/promtool.sh`` gets it."""
-    found = shutil.which("promtool") or shutil.which(ROOT / "build" / "promtool" / "promtool")
-    return found or pytest.skip("no promtool: run tools/promtool.sh")
+    """Prometheus' own program for rules."""
+    return found()
 
 
 def test_there_are_no_more_alerts_than_people_can_know() -> None:
@@ -66,6 +56,33 @@ def test_every_case_on_paper_is_about_an_alert_that_there_is() -> None:
     assert {name for name, _ in CASES} == set(NAMES)
 
 
+def test_what_is_not_delivered_is_about_alerts_that_there_are() -> None:
+    rules = load(QUIET)
+    matchers = [
+        one
+        for rule in rules["inhibited"]
+        for part in ("source", "target")
+        for one in rule[f"{part}_matchers"]
+    ]
+    named = {name for one in matchers if "alertname" in one for name in re.findall(r"[A-Z]\w+", one)}
+    named |= {name for names in rules["planned"].values() for name in names}
+    assert named - set(NAMES) == set()
+
+
+def test_no_planned_work_silences_what_people_notice() -> None:
+    noticed = {
+        rule["alert"]
+        for rule in load(ROOT / "monitoring" / "rules" / "levels.yml")["groups"][0]["rules"]
+        if "alert" in rule
+    }
+    planned = load(QUIET)["planned"]
+    assert planned.keys() == {"deploy", "rollback", "switchover", "patch", "refresh"}
+    assert {verb: found for verb, names in planned.items() if (found := noticed & set(names))} == {}
+    assert {
+        verb for verb, names in planned.items() if {"NoApiHost", "RequestErrors", "Watchdog"} & set(names)
+    } == set()
+
+
 def test_every_alert_stands_in_the_documentation() -> None:
     page = (ROOT / "docs" / "how-to" / "watch.md").read_text(encoding="utf-8")
     assert [name for name in NAMES if not re.search(rf"\b{name}\b", page)] == []
@@ -75,6 +92,7 @@ def test_every_alert_stands_in_the_documentation() -> None:
 def test_a_rule_reads_what_is_measured_alone(rule: Rule) -> None:
     assert list(selectors(rule["expr"])) or rule["expr"].startswith("vector(")
     assert unknown(rule["expr"]) == []
+    assert without_source(rule["expr"]) == set()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ STEP = "step"
 class ActionModule(ActionBase):
     """Arguments: ``folder``, ``key`` (file with the passphrase), ``names``, and ``step`` to replace them all.
 
+    ``brought`` names those that others have given out: they are read, never made or replaced.
+
     The file holds each secret by its name, and while they are replaced the step (see ``shared/kept.py``) and
     ``NAME.other``: the new one until "switching", the old one from then on.
     ``ansible-vault view --vault-password-file KEY FOLDER/secrets.yml`` shows it.
@@ -33,13 +35,17 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """``secrets`` holds all of them by name, ``others`` the second ones; nobody may log them."""
+        """``secrets`` holds all of them by name, ``others`` the second ones; nobody may log them.
+
+        ``missing`` names those of ``brought`` that are not there or no text; YAML takes digits for a number.
+        """
         result: dict[str, Any] = super().run(tmp, task_vars)
         path, key = Path(self._task.args["folder"]) / FILE, Path(self._task.args["key"])
         if self._task.check_mode and not key.is_file():
-            result.update(changed=True, secrets={}, others={})
+            result.update(changed=True, secrets={}, others={}, missing=[])
             return result
         names = [str(name) for name in self._task.args["names"]]
+        brought = [str(name) for name in self._task.args.get("brought", [])]
         vault = VaultLib(
             [(DEFAULT_VAULT_IDENTITY, VaultSecret(secret)) for secret in reversed(passphrases(key))]
         )
@@ -52,8 +58,9 @@ class ActionModule(ActionBase):
             write(path, vault.encrypt(yaml.safe_dump(known)))
         result.update(
             changed=known != before,
-            secrets={name: known[name] for name in names},
+            secrets={name: known[name] for name in names + brought if name in known},
             others={name: known[name + OTHER] for name in names if name + OTHER in known},
+            missing=[name for name in brought if not isinstance(known.get(name), str)],
         )
         return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -12,8 +13,9 @@ from app.answering.events import Cited, Done, Restarted, Sources, Token
 from app.api.deps import TheAssistant, TheKnowledgeBase
 from app.api.problems import Problem
 from app.api.schemas import AskIn, DegradedOut, PassageOut, SearchIn, SearchOut, plain
-from app.errors import AssistantError
+from app.errors import AssistantError, InternalError
 
+log = logging.getLogger(__name__)
 router = APIRouter(prefix="/knowledge-bases/{knowledge_base}", tags=["questions"])
 EVENT_NAMES = {Sources: "sources", Token: "token", Cited: "citation", Restarted: "restart", Done: "done"}
 
@@ -43,10 +45,7 @@ async def ask(
             async for event in events:
                 yield ServerSentEvent(event=EVENT_NAMES[type(event)], data=plain(event))
     except AssistantError as error:
-        problem = Problem(
-            title=error.message,
-            status=error.status,
-            detail=error.advice.format(**error.details),
-            code=error.code,
-        )
-        yield ServerSentEvent(event="error", data=problem)
+        yield ServerSentEvent(event="error", data=Problem.of(error))
+    except Exception:
+        log.exception("a question failed")
+        yield ServerSentEvent(event="error", data=Problem.of(InternalError()))

@@ -1,5 +1,6 @@
 # Install, update, trim, disable: one remote step. sh -s -- apply|simulate PACKAGE...
-# Environment: UNITS_OFF, SOURCES (text of a sources file, or empty), http_proxy (or empty).
+# Environment: UNITS_OFF, http_proxy (or empty), and texts of sources files, or empty: SOURCES in place of the host's,
+# MORE beside them.
 # Prints a line "CHANGED what" for each thing that was, or would be, changed.
 set -eu
 mode=$1
@@ -18,10 +19,16 @@ trap 'exit 130' INT TERM HUP
 packages=$*
 set -- -o Dpkg::Use-Pty=0 -o APT::Keep-Downloaded-Packages=false -o DPkg::Lock::Timeout=120 \
   -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-unsafe-io
-if [ -n "$SOURCES" ]; then
+if [ -n "$SOURCES$MORE" ]; then
   chmod 755 "$work"
-  printf '%s\n' "$SOURCES" > "$work/bake.sources"
-  set -- "$@" -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$work"
+  if [ -n "$SOURCES" ]; then
+    printf '%s\n' "$SOURCES" > "$work/bake.sources"
+    set -- "$@" -o Dir::Etc::SourceList=/dev/null
+  else
+    cp -r /etc/apt/sources.list.d/. "$work"
+  fi
+  [ -z "$MORE" ] || printf '%s\n' "$MORE" > "$work/more.sources"
+  set -- "$@" -o "Dir::Etc::SourceParts=$work"
 fi
 
 apt-get -qq "$@" update || {
