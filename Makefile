@@ -50,11 +50,12 @@ test-browser: setup-dev ## Only the tests in a real browser
 	$(PYTEST) tests/browser
 
 test-ansible: setup-dev setup-ops ## Only the tests of the playbooks' checks; they reach no host
+	@tools/promtool.sh
 	$(PYTEST) tests/ansible
 
 monitoring-test: setup-dev ## Alerts on paper: complete, firing when they should, about what is measured
 	@tools/promtool.sh
-	$(PYTEST) tests/unit/test_monitoring.py
+	$(PYTEST) tests/unit/test_monitoring.py tests/unit/test_dashboards.py tests/integration/test_consoles.py
 
 nix-test: ## Build the closure, then run, switch, break and mend it on a bare Debian 13 root (root)
 	@tests/nix/run.sh
