@@ -89,12 +89,13 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Tell the load balancer, serve until it has noticed, then finish what is under way.
 
-        A second signal does not wait for the load balancer.
+        It has been told already where the service is drained. A second signal does not wait for it.
         """
         again, self._api.state.draining = self._api.state.draining, True
         # who keeps a connection comes by a new one next time, which leads elsewhere
         self.config.encoded_headers.append((b"connection", b"close"))
-        wait = 0.0 if again else self._settings.server.notice_seconds
+        told = self._api.state.traffic.drained_seconds
+        wait = 0.0 if again else max(0.0, self._settings.server.notice_seconds - told)
         asyncio.get_running_loop().call_later(wait, super().handle_exit, sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

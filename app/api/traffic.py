@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,15 @@ class Traffic:
             return sorted(path.name for path in self._folder.iterdir())
         except OSError:
             return []
+
+    @property
+    def drained_seconds(self) -> float:
+        """For how long somebody has wished so; 0 if nobody does."""
+        try:
+            since = min((path.stat().st_mtime for path in self._folder.iterdir()), default=math.inf)
+        except OSError:
+            return 0.0
+        return max(0.0, time.time() - since)
 
     @property
     def idle_seconds(self) -> float:

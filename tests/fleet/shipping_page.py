@@ -19,7 +19,7 @@ measured last. The lab's ten hosts, the playbooks and the clients share one mach
 Clients are open-loop, {rate:.0f} requests a second: questions (streamed) and searches with known answers,
 lists, uploads, streams of events and acknowledged writes at {usual:g} a second together, the rest reads of
 `/version`. Each is counted, and each document that was acknowledged is downloaded, compared and asked for at
-the end. Each deploy waits for the first host to be among the others for 15 s. Smallest / median / largest.
+the end. Each deploy waits for the first host to be among the others for 10 s. Smallest / median / largest.
 """
 
 

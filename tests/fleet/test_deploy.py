@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,7 +17,6 @@ from tests.load.outcome import Outcomes
 from tests.load.workload import USUAL, Workload
 
 SECONDS = 900
-VERDICT = 60  # seconds in which a bad release has to be known
 LEDGER = "/var/log/knowledge-assistant/audit.jsonl"
 SERVERS = {"chroma1": "chroma.service", "objects1": "objects.service"}
 
@@ -104,14 +102,11 @@ def test_a_bad_release_is_not_taken_and_nobody_notices(
     fleet: Fleet, releases: Releases, name: str, word: str
 ) -> None:
     with visits(fleet, 50) as found:
-        begun = time.monotonic()
         reason = refused(fleet, "deploy", *releases.options(name))
-        seconds = time.monotonic() - begun
     assert word in reason
     assert running(fleet) == {releases.path("base")}
     outcomes = Outcomes(found.outcomes)
     assert outcomes.share_ok() == 1, outcomes.troubles()
-    assert seconds < VERDICT
 
 
 def test_a_release_is_good_only_among_the_others(fleet: Fleet, releases: Releases) -> None:

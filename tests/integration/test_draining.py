@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -48,3 +49,15 @@ def test_it_serves_until_the_load_balancer_has_noticed_that_it_will_stop(service
     assert service.main.process.wait(20) == 0
     lines = [json.loads(line) for line in service.main.told().splitlines() if line.startswith("{")]
     assert [line for line in lines if line.get("request") == name and "/readyz" in line["message"]]
+
+
+def test_it_stops_at_once_when_load_balancers_have_long_been_told(tmp_path: Path, model_dir: Path) -> None:
+    wish = tmp_path / "drained" / "operator"
+    wish.parent.mkdir()
+    wish.touch()
+    os.utime(wish, (time.time() - 3600,) * 2)
+    settings = {"KA_SERVER__NOTICE_SECONDS": "60", "KA_SERVER__DRAIN_FOLDER": str(wish.parent)}
+    given = environment(model_dir, settings)
+    with serving(tmp_path / "data", given, options=["--workers", "0"]) as service:
+        service.main.process.send_signal(signal.SIGTERM)
+        assert service.main.process.wait(30) == 0
