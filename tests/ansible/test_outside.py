@@ -128,7 +128,7 @@ def test_another_answer_is_not(exporter: str, balancer: Balancer, status: int, b
 
 
 def test_a_page_and_readiness_are_known_by_what_they_hold(exporter: str, balancer: Balancer) -> None:
-    balancer.answers["/"] = 200, b"<html><head><title>Knowledge assistant</title></head></html>"
+    balancer.answers["/"] = 200, b'<script>{"title":"Knowledge assistant"}</script>'
     balancer.answers["/readyz"] = 200, b'{"ready":true,"parts":{"database":"ok"}}'
     assert right(exporter, "page", f"{balancer.url}/")
     assert right(exporter, "ready", f"{balancer.url}/readyz")
@@ -140,7 +140,7 @@ def test_a_page_and_readiness_are_known_by_what_they_hold(exporter: str, balance
 
 def test_a_certificate_of_somebody_else_is_refused(exporter: str, balancer: Balancer, tmp_path: Path) -> None:
     stranger = Balancer(tmp_path)
-    stranger.answers["/"] = 200, b"<title>Knowledge assistant</title>"
+    stranger.answers["/"] = 200, b'{"title":"Knowledge assistant"}'
     thread = threading.Thread(target=stranger.server.handle_request)
     thread.start()
     try:

@@ -21,6 +21,8 @@ from tests.support.promql import selectors
 from tests.support.rules import RULES, name_of
 
 SECONDS = 300
+# there once an alert is sent somewhere; nobody is told of anything in a lab
+UNSENT = {"alertmanager_notification_requests_failed_total", "alertmanager_notification_requests_total"}
 # until every rule was used: some are once a minute
 RULES_PATIENCE = 120.0
 # what there is to read on a host of each group, beside the host itself
@@ -144,9 +146,9 @@ def test_every_rule_of_the_repository_is_in_use(fleet: Fleet) -> None:
 
 
 def test_what_rules_read_of_exporters_is_there_to_be_read(fleet: Fleet) -> None:
-    wanted = {name for rule in RULES for name, _ in selectors(rule["expr"])} & scraped().keys()
+    wanted = {name for rule in RULES for name, _ in selectors(rule["expr"])} & scraped().keys() - UNSENT
     assert len(wanted) > 20
-    wait(lambda: wanted <= set(ask(fleet, "label/__name__/values")))
+    wait(lambda: not wanted - set(ask(fleet, "label/__name__/values")))
 
 
 def test_nothing_fires_on_a_fleet_at_rest_but_the_alert_that_says_so(fleet: Fleet) -> None:
