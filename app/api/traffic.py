@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # Looks at the service, and the connection that each open page of the UI keeps: nobody waits for their end.
-UNCOUNTED = ("/readyz", "/healthz", "/metrics", "/version", "/gradio_api/heartbeat")
+UNCOUNTED = ("/readyz", "/healthz", "/metrics", "/gradio_api/heartbeat")
+QUIET_SECONDS = 1.0  # without a request: load balancers send nothing here any more
 
 
 class Traffic:
@@ -33,7 +34,9 @@ class Traffic:
 
     @property
     def drained_seconds(self) -> float:
-        """For how long somebody has wished so; 0 if nobody does."""
+        """For how long somebody has wished so; 0 if nobody does, or if requests come all the same."""
+        if self.idle_seconds < QUIET_SECONDS:
+            return 0.0
         try:
             since = min((path.stat().st_mtime for path in self._folder.iterdir()), default=math.inf)
         except OSError:

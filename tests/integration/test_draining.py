@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -51,13 +52,43 @@ def test_it_serves_until_the_load_balancer_has_noticed_that_it_will_stop(service
     assert [line for line in lines if line.get("request") == name and "/readyz" in line["message"]]
 
 
-def test_it_stops_at_once_when_load_balancers_have_long_been_told(tmp_path: Path, model_dir: Path) -> None:
-    wish = tmp_path / "drained" / "operator"
+@contextmanager
+def long_drained(folder: Path, model_dir: Path) -> Iterator[Service]:
+    """A service that somebody has drained an hour ago."""
+    wish = folder / "drained" / "operator"
     wish.parent.mkdir()
     wish.touch()
     os.utime(wish, (time.time() - 3600,) * 2)
-    settings = {"KA_SERVER__NOTICE_SECONDS": "60", "KA_SERVER__DRAIN_FOLDER": str(wish.parent)}
-    given = environment(model_dir, settings)
-    with serving(tmp_path / "data", given, options=["--workers", "0"]) as service:
+    settings = {"KA_SERVER__NOTICE_SECONDS": str(NOTICE), "KA_SERVER__DRAIN_FOLDER": str(wish.parent)}
+    with serving(folder / "data", environment(model_dir, settings), options=["--workers", "0"]) as service:
+        yield service
+
+
+def answers(service: Service) -> bool:
+    """Whether it takes requests."""
+    try:
+        return service.request("GET", "/version").is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_it_stops_at_once_when_load_balancers_have_long_been_told(tmp_path: Path, model_dir: Path) -> None:
+    with long_drained(tmp_path, model_dir) as service:
+        wait_until(lambda: idle_seconds(service) > 1, 10, "nobody to ask any more")
         service.main.process.send_signal(signal.SIGTERM)
-        assert service.main.process.wait(30) == 0
+        wait_until(lambda: not answers(service), NOTICE - 0.5, "it to take nothing more")
+        assert service.main.process.wait(20) == 0
+
+
+def test_it_serves_on_when_requests_come_although_it_is_drained(tmp_path: Path, model_dir: Path) -> None:
+    with long_drained(tmp_path, model_dir) as service:
+        assert answers(service)
+        service.main.process.send_signal(signal.SIGTERM)
+        time.sleep(NOTICE / 2)
+        assert answers(service)
+        assert service.main.process.wait(20) == 0
+
+
+def idle_seconds(service: Service) -> float:
+    """For how long it has had nothing to do, as it says itself."""
+    return float(service.request("GET", "/readyz").json()["idle_seconds"])
