@@ -49,7 +49,8 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert answer.headers["content-type"] == "application/problem+json"
     found: dict[str, Any] = answer.json()
     assert found["status"] == status
-    assert set(found) == {"type", "title", "status", "detail", "code"}
+    assert set(found) == {"type", "title", "status", "detail", "code", "request"}
+    assert found["request"] == answer.headers["x-request-id"]
     assert found["title"].endswith(".")
     return found
 

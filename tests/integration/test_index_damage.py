@@ -56,8 +56,12 @@ class Place:
                 yield one
             finally:  # shown with a test that failed
                 print(one.told()[-6000:])
-                for job in self.stack.rows("SELECT * FROM procrastinate_jobs ORDER BY id DESC LIMIT 6"):
-                    print(job)
+                undone = (
+                    "SELECT * FROM procrastinate_jobs WHERE status <> 'succeeded' ORDER BY id DESC LIMIT 6"
+                )
+                for row in [*self.stack.rows(undone), *self.stack.rows("SELECT * FROM generations")]:
+                    print(row)
+                print("right:", self.right(), "swept:", self.stack.swept(), "Chroma:", self.chroma.running)
 
     def hurry(self) -> bool:
         """Let waiting jobs be tried now; whether all documents are read, and what is removed is gone."""
