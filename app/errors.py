@@ -29,9 +29,14 @@ class AssistantError(Exception):
         name = type(self).__name__
         return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
 
+    @property
+    def help(self) -> str:
+        """What to do next, filled in like the message."""
+        return self.advice.format(**self.details)
+
     def sentence(self) -> str:
         """Message and advice in one line, for a terminal."""
-        return f"{self.message} {self.advice.format(**self.details)}".strip()
+        return f"{self.message} {self.help}".strip()
 
 
 class NotFound(AssistantError):

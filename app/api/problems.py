@@ -45,8 +45,7 @@ class Problem(BaseModel):
     @classmethod
     def of(cls, error: AssistantError) -> Problem:
         """One of our errors as a problem."""
-        detail = error.advice.format(**error.details)
-        return cls(title=error.message, status=error.status, detail=detail, code=error.code)
+        return cls(title=error.message, status=error.status, detail=error.help, code=error.code)
 
 
 RESPONSES: dict[int | str, dict[str, object]] = {

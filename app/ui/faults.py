@@ -22,5 +22,4 @@ def keep_request_id() -> None:
 def told(error: AssistantError) -> tuple[str, str]:
     """What happened, and what to do."""
     name = request_id.get()
-    advice = error.advice.format(**error.details)
-    return error.message, f"{advice} (Request {name})".lstrip() if name else advice
+    return error.message, f"{error.help} (Request {name})".lstrip() if name else error.help

@@ -11,7 +11,7 @@ import pytest
 
 from tests.ansible.rendering import rendered
 from tests.ansible.running import EXAMPLE, needs_ansible, run
-from tests.ansible.watching import program
+from tests.support.promtool import fetched
 
 yaml = pytest.importorskip("yaml")
 RENDERED = "msg={{ lookup('ansible.builtin.template', 'roles/prometheus/templates/targets.json.j2') }}"
@@ -68,7 +68,7 @@ def test_prometheus_understands_what_it_is_told(tmp_path: Path) -> None:
         "prometheus_outside": {"hosts": ["balancer1"], "port": 9115, "checks": {"page": "/"}},
     }
     file = rendered("prometheus", tmp_path, **settings)["prometheus.yml"]
-    check = [program("promtool"), "check", "config", "--syntax-only", str(file)]
+    check = [fetched("promtool"), "check", "config", "--syntax-only", str(file)]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     told = yaml.safe_load(file.read_text())

@@ -15,28 +15,21 @@ import httpx
 import pytest
 
 from app.embedded.process import ServerProcess
-from tests.ansible.running import ROOT
+from tests.support.promtool import FOLDER, fetched
 from tests.support.running import wait_until
 from tests.support.servers import run_now
 
-PROGRAMS = ROOT / "build" / "promtool"
 # Debian's Alertmanager reads templates from /usr/share, where this machine need not have them
 BESIDE = ["unshare", "--map-root-user", "--mount", "sh", "-c", 'mount --bind "$0" /usr/share && exec "$@"']
-SHARED = [*BESIDE, str(PROGRAMS / "share")]
+SHARED = [*BESIDE, str(FOLDER / "share")]
 SECONDS = 20.0
-
-
-def program(name: str) -> str:
-    """A program that ``tools/promtool.sh`` gets; without it the test is skipped."""
-    found = shutil.which(PROGRAMS / name)
-    return str(found or pytest.skip(f"no {name}: run tools/promtool.sh"))
 
 
 def amtool(*words: str) -> subprocess.CompletedProcess[str]:
     """How amtool ended; skipped where this machine lets nobody have mounts of his own."""
     if subprocess.run([*SHARED, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no mounts of our own here, which Debian's Alertmanager needs to find its templates")
-    command = [*SHARED, program("amtool"), *words]
+    command = [*SHARED, fetched("amtool"), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -50,7 +43,7 @@ def arguments(unit: Path) -> list[str]:
 @contextmanager
 def served(name: str, unit: Path, port: int, folder: Path, *before: str) -> Iterator[str]:
     """The address of a program that runs as its unit says, stopped at the end; ``before`` starts it."""
-    argv = [*before, program(name), *arguments(unit)]
+    argv = [*before, fetched(name), *arguments(unit)]
     if before:
         argv[0] = shutil.which(argv[0]) or pytest.skip(f"no {argv[0]} here")
     log = folder / f"{name}.log"

@@ -16,7 +16,9 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.support.served import Served
 
 BEHAVIOURS = (
     "grounded",  # a sentence of the best passage with a right quote
@@ -41,7 +43,7 @@ REFUSAL = "NOT_IN_THE_SOURCES"
 _PASSAGE = re.compile(r"BEGIN PASSAGE (\d+) (\w+) \(.*?\)\n(.*?)\nEND PASSAGE \1 \2", re.DOTALL)
 
 
-class FakeChat:
+class FakeChat(Served):
     """``with FakeChat("grounded") as llm:`` serves at ``llm.base_url`` until the end of the block."""
 
     def __init__(self, behaviour: str = "grounded", port: int = 0) -> None:
@@ -51,25 +53,19 @@ class FakeChat:
         self.asked = threading.Event()  # set when the first request is in
         self.stopping = threading.Event()
         self.hung_up = threading.Event()  # set when a client goes away before the end of an answer
-        self._server = _Server(("127.0.0.1", port), _Handler)
-        self._server.fake = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        server = _Server(("127.0.0.1", port), _Handler)
+        server.fake = self
+        super().__init__(server)
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        return f"{self.url}/v1"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
 
 
 class _Server(ThreadingHTTPServer):

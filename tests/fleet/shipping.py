@@ -12,7 +12,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,11 +20,10 @@ from typing import Any
 
 from tests.fleet.fleet import FOLDER, Fleet, bring_up, running_fleet
 from tests.fleet.releases import Releases, forget, refused
-from tests.fleet.shipping_page import document, harm
-from tests.fleet.soak_table import say
+from tests.fleet.shipping_page import document
+from tests.fleet.soak_table import harmed, say
 from tests.lab.bench import machine
 from tests.lab.errors import LabError
-from tests.load.generator import Act, Answer
 from tests.load.http import Broken
 from tests.load.outcome import Outcome, Outcomes
 from tests.load.workload import USUAL, Workload
@@ -53,7 +52,7 @@ def main() -> int:
         chosen.results.write_text(json.dumps(found, indent=1))
     found = json.loads(chosen.results.read_text())
     print(document(found))
-    return 0 if not found["troubles"] and not harm(found) else 1
+    return 0 if not found["troubles"] and not harmed(found["audit"]) else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -87,7 +86,7 @@ def _ship(fleet: Fleet, rate: float, requests: int) -> Record:
     workload = Workload(fleet.client, secrets.token_hex(4))
     fleet.loop.run(workload.prepare())
     plays: list[Record] = []
-    with fleet.loop.load(_acts(fleet, workload, rate)) as load:
+    with fleet.loop.load(workload.acts({**USUAL, "visit": rate - sum(USUAL.values())})) as load:
         begun = time.monotonic()
         say(f"{QUIET:.0f} s of {rate:.0f} requests a second")
         time.sleep(QUIET)
@@ -119,16 +118,6 @@ def _ship(fleet: Fleet, rate: float, requests: int) -> Record:
         "troubles": dict(Outcomes(everything).troubles()),
         "audit": asdict(audit),
     }
-
-
-def _acts(fleet: Fleet, workload: Workload, rate: float) -> Mapping[str, tuple[Act, float]]:
-    """What clients usually do, and reading of a small page up to the rate that is wanted."""
-
-    async def visit(_number: int) -> Answer:
-        got = await fleet.client.get("/version")
-        return Answer(got.status, "ok" if got.status == 200 else "failed", str(got.body[:80]))
-
-    return {**workload.acts(), "visit": (visit, rate - sum(USUAL.values()))}
 
 
 def _play(fleet: Fleet, verb: str, *options: str) -> Record:

@@ -23,11 +23,6 @@ the end. Each deploy waits for the first host to be among the others for 10 s. S
 """
 
 
-def harm(found: Record) -> bool:
-    """Whether a write that was acknowledged is lost or doubled."""
-    return any(value for key, value in found["audit"].items() if key != "entries")
-
-
 def document(found: Record) -> str:
     """The whole page."""
     phases, audit = found["phases"], found["audit"]

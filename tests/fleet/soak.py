@@ -19,7 +19,7 @@ from typing import Any
 from tests.fleet.faults import FAULTS
 from tests.fleet.figures import ALONE, ON_A_FLEET
 from tests.fleet.fleet import FOLDER, Fleet, bring_up, running_fleet
-from tests.fleet.soak_table import document, say
+from tests.fleet.soak_table import document, harmed, say
 from tests.fleet.trial import endure
 from tests.lab.errors import LabError
 from tests.load.http import Broken
@@ -125,8 +125,7 @@ def _note(results: Path, name: str, number: int, act: Callable[[], Record]) -> N
 def _harmless(record: Record) -> bool:
     if "error" in record:
         return False
-    audit = record.get("audit", {"entries": 0})
-    return not record.get("wrong") and not any(found for key, found in audit.items() if key != "entries")
+    return not record.get("wrong") and not harmed(record.get("audit", {}))
 
 
 def _read(results: Path) -> list[Record]:

@@ -117,6 +117,11 @@ def _spread(values: Sequence[float], digits: int = 1) -> str:
     return " / ".join(f"{value:.{digits}f}" for value in shown)
 
 
+def harmed(audit: Record) -> bool:
+    """Whether a write that was acknowledged is not as it should be."""
+    return any(found for key, found in audit.items() if key != "entries")
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """In Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from tests.fleet.fleet import Fleet
-from tests.load.generator import Answer, Generator
+from tests.load.generator import Generator
 from tests.load.outcome import Outcomes
+from tests.load.workload import Workload
 
 SECONDS = 400
 HAPROXY = "haproxy.service"
@@ -36,12 +37,7 @@ def browser(fleet: Fleet) -> Iterator[httpx.Client]:
 @contextmanager
 def visits(fleet: Fleet, rate: float = 20) -> Iterator[Generator]:
     """Somebody outside reads all the time."""
-
-    async def visit(_number: int) -> Answer:
-        got = await fleet.client.get("/version")
-        return Answer(got.status, "ok" if got.status == 200 else "failed", str(got.body[:80]))
-
-    with fleet.loop.load({"visit": (visit, rate)}) as load:
+    with fleet.loop.load(Workload(fleet.client, "visits").acts({"visit": rate})) as load:
         yield load
 
 

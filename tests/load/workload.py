@@ -32,7 +32,7 @@ class Workload:
 
         ask, search: a question whose answer is known. list: the newest documents. upload: a new document.
         follow: the events of the newest upload's job until its end. write: the cheapest acknowledged write,
-        a new knowledge base.
+        a new knowledge base. visit: a small page.
         """
         known: dict[str, Act] = {
             "ask": self._ask,
@@ -41,6 +41,7 @@ class Workload:
             "upload": self._upload,
             "follow": self._follow,
             "write": self._write,
+            "visit": self._visit,
         }
         return {kind: (known[kind], rate) for kind, rate in rates.items() if rate}
 
@@ -156,6 +157,10 @@ class Workload:
             return _bad(response)
         self.ledger.made.append(name)
         return Answer(201, "ok")
+
+    async def _visit(self, _number: int) -> Answer:
+        got = await self._client.get("/version")
+        return Answer(got.status, "ok" if got.status == 200 else "failed", str(got.body[:80]))
 
 
 def _bad(response: Response) -> Answer:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import socketserver
-import threading
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.support.served import Served
 
 
 @dataclass(frozen=True)
@@ -23,34 +23,7 @@ class Told:
     body: Any
 
 
-class _Served:
-    """A server in a thread for the length of a ``with`` block."""
-
-    def __init__(self, server: socketserver.TCPServer) -> None:
-        self._server = server
-        self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-
-    @property
-    def address(self) -> str:
-        return str(self._server.server_address[0])
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class HttpReceiver(_Served):
+class HttpReceiver(Served):
     """Takes whatever is posted to it; ``told`` holds it in order. ``refusing`` answers 503 instead."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
@@ -77,10 +50,6 @@ class HttpReceiver(_Served):
         server = ThreadingHTTPServer((address, 0), Handler)
         server.daemon_threads = True
         super().__init__(server)
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address}:{self.port}"
 
     def at(self, path: str) -> list[Any]:
         """Bodies of the requests to a path."""
@@ -134,7 +103,7 @@ class _Session(socketserver.StreamRequestHandler):
         self.wfile.write(f"{text}\r\n".encode())
 
 
-class MailReceiver(_Served):
+class MailReceiver(Served):
     """Takes mail from whoever knows the password, or from all without a user; ``mails`` holds it in order."""
 
     def __init__(self, user: str = "", password: str = "", address: str = "127.0.0.1") -> None:
