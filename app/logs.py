@@ -43,7 +43,7 @@ class JsonFormatter(logging.Formatter):
             chain = list(_causes(record.exc_info[1]))
             line["error"] = " from ".join(map(_kind, chain))
             line["trace"] = [place for error in reversed(chain) for place in _places(error)]
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line)
 
 
 def set_up(level: str, kind: Literal["text", "json"]) -> None:

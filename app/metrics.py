@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app.metrics_folder import FOLDER
-from app.stores.documents import State
+from app.stores.documents import STATES, State
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
 
@@ -42,8 +42,9 @@ class Momentary(Collector):
     def collect(self) -> list[Metric]:
         """The gauges as they were given."""
         states = GaugeMetricFamily("ka_documents", "Documents by state.", labels=["state"])
-        for state, count in self._documents.items():
-            states.add_metric([state], count)
+        for state in STATES:
+            # 0 too: what was never told cannot be seen to grow
+            states.add_metric([state], self._documents.get(state, 0))
         waiting = GaugeMetricFamily(
             "ka_queue_oldest_seconds",
             "Age of the oldest job that nobody has begun.",

@@ -183,7 +183,7 @@ async def _migrate(settings: Settings, stack: EmbeddedStack) -> None:
 
 def _import_ui(settings: Settings) -> None:
     if settings.server.ui:
-        import gradio  # noqa: F401 -- so that it is there when the UI is made
+        import app.ui.mount  # noqa: F401 -- so that Gradio is there when the UI is made
 
 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:

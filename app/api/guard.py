@@ -17,6 +17,7 @@ from app.api.traffic import Traffic
 from app.errors import AssistantError
 from app.metrics import REQUEST_SECONDS, REQUESTS
 
+FAILED = "failed"  # of a request's state: the status of what ended an answer that had begun with 200
 FORM_OVERHEAD = 64 * 1024  # bytes of a form around the file in it
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -100,6 +101,7 @@ class Guard:
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         status = 500
+        state = scope.setdefault("state", {})
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -112,7 +114,7 @@ class Guard:
         finally:
             route = _declared_path(scope)
             method = scope["method"] if scope["method"] in METHODS else "other"
-            REQUESTS.labels(method, route, str(status)).inc()
+            REQUESTS.labels(method, route, str(state.get(FAILED, status))).inc()
             REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
 
 

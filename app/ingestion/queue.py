@@ -96,10 +96,10 @@ class Queue:
         )
 
     async def oldest_waiting_seconds(self) -> float:
-        """Age of the oldest job that nobody has begun, in seconds; 0 for none."""
+        """How long the oldest job has waited for a worker, in seconds; 0 for none. A retry waits anew."""
         return float(
             await self._database.value(
-                """SELECT coalesce(extract(epoch FROM now() - min(e.at)), 0)
+                """SELECT coalesce(extract(epoch FROM now() - min(greatest(e.at, j.scheduled_at))), 0)
                 FROM procrastinate_jobs j JOIN procrastinate_events e ON e.job_id = j.id
                 WHERE j.status = 'todo' AND e.type = 'deferred'
                   AND (j.scheduled_at IS NULL OR j.scheduled_at <= now())"""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 
 from fastapi import FastAPI
 
 from app.assistant import Assistant
+
+# read when Gradio is imported, which only the modules beside this one do
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+# after how many events it counts them anew, with pandas, for a page that is off
+os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(sys.maxsize)
 
 
 def mount_ui(api: FastAPI, assistant: Callable[[], Assistant]) -> FastAPI:
@@ -15,7 +21,6 @@ def mount_ui(api: FastAPI, assistant: Callable[[], Assistant]) -> FastAPI:
 
     ``assistant()`` gives the open assistant; it is called by the handlers, in the loop that ``api`` runs in.
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
     # importing Gradio takes seconds, and only a service with a UI needs it
     from app.ui.mount import mount
 

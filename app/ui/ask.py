@@ -15,6 +15,7 @@ import gradio as gr
 from app.answering.events import Token
 from app.assistant import Assistant
 from app.errors import AssistantError, InternalError
+from app.metrics import REQUESTS
 from app.ui.faults import keep_request_id, told
 from app.ui.render import answer as render
 from app.ui.render.answer import Turn
@@ -23,6 +24,7 @@ from app.ui.stopping import Stops, until
 from app.ui.theme import beside
 
 LONGEST = 4000  # characters of a question
+ROUTE = "/ui/ask"  # what questions of the UI count as, since all its events come in by one route
 _PAUSE = 0.08  # seconds between two pictures of a growing answer
 _KEPT = 50  # turns of one session
 Turns = list[tuple[Turn, str]]  # with the panels of each turn's sources
@@ -114,6 +116,7 @@ async def _ask(
     yield "", render.answer(turn), "", render.earlier(reversed(before)), [*before, (turn, "")], *busy
     pages: dict[tuple[object, int], str | None] = {}
     painted = 0.0
+    status = 200
     try:
         async with aclosing(assistant.ask(name, question)) as events:
             async for event in until(events, stop):
@@ -125,10 +128,11 @@ async def _ask(
                 painted = time.monotonic()
                 yield gr.skip(), render.answer(turn), panels, gr.skip(), [*before, (turn, panels)], *busy
     except AssistantError as error:
-        turn = replace(turn, fault=told(error))
+        turn, status = replace(turn, fault=told(error)), error.status
     except Exception:
         log.exception("a question from the UI failed")
-        turn = replace(turn, fault=told(InternalError()))
+        turn, status = replace(turn, fault=told(InternalError())), InternalError.status
+    REQUESTS.labels("POST", ROUTE, str(status)).inc()
     turn = replace(turn, stopped=turn.open)
     panels = render.sheets(turn, pages)
     idle = gr.update(visible=True), gr.update(visible=False)

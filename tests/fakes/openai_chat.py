@@ -32,6 +32,7 @@ BEHAVIOURS = (
     "empty",
     "error",  # status 500
     "limited",  # status 429
+    "quoting",  # status 400, with all that it was asked
     "hang",  # headers, then nothing
     "break",  # cuts the connection in the middle
     "thinking",  # thoughts in <think> first, then as grounded
@@ -96,6 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(500, "the model has crashed")
         elif behaviour == "limited":
             self._refuse(429, "too many requests")
+        elif behaviour == "quoting":
+            self._refuse(400, f"This is not understood: {body['messages'][-1]['content']}")
         elif behaviour == "picky" and "max_tokens" in body:
             self._refuse(400, "Unsupported parameter: 'max_tokens' is not supported with this model.")
         elif behaviour == "picky" and "temperature" in body:

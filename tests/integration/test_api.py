@@ -179,6 +179,8 @@ def test_the_metrics_have_their_names_and_count(service: Service) -> None:
     }
     ready = [one.value for one in families["ka_documents"].samples if one.labels["state"] == "ready"]
     assert ready[0] >= 1
+    failed = [one.value for one in families["ka_documents"].samples if one.labels["state"] == "failed"]
+    assert failed == [0]
     stages = {one.labels["stage"] for one in families["ka_ingest_stage_seconds"].samples}
     assert stages >= {"parse", "chunk", "embed", "store", "index", "publish"}  # told by the worker
 

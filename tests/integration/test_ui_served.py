@@ -37,6 +37,28 @@ def test_the_api_answers_beside_the_ui(service: Service) -> None:
     assert (missing.status_code, missing.json()["code"]) == (404, "not-found")
 
 
+@pytest.fixture
+def no_default(service: Service) -> Iterator[None]:
+    """The knowledge base that the page shows at first has gone."""
+    service.request("DELETE", "/api/v1/knowledge-bases/default").raise_for_status()
+    yield
+    service.make("default")
+
+
+@pytest.mark.usefixtures("no_default")
+def test_what_goes_wrong_in_the_ui_is_told_with_the_id_of_the_request(service: Service) -> None:
+    """The page's own protocol: a question, and what is shown of its answer."""
+    config = service.request("GET", "/config").raise_for_status().json()
+    box = next(one["id"] for one in config["components"] if one["props"].get("elem_id") == "question-box")
+    asking = next(one for one in config["dependencies"] if [box, "submit"] in one["targets"])
+    name = "0d1c8c6e-7d4f-4a58-9df3-7a1c52e1f2aa"
+    event = {"data": ["Why?", "default", None], "fn_index": asking["id"], "session_hash": "a-session"}
+    service.request("POST", "/gradio_api/queue/join", json=event, headers={"X-Request-Id": name})
+    shown = service.request("GET", "/gradio_api/queue/data", params={"session_hash": "a-session"}).text
+    assert "There is no knowledge base" in shown
+    assert f"(Request {name})" in shown
+
+
 def test_files_go_to_the_api_and_nowhere_else(service: Service) -> None:
     answer = service.request("POST", "/gradio_api/upload", files={"files": ("a.txt", b"some bytes")})
     assert answer.status_code >= 400

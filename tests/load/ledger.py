@@ -95,6 +95,13 @@ class Ledger:
         audit.lost += [name for name in self.made if not bases[name]]
         return audit
 
+    async def close(self, client: Client, *, patience: float) -> Audit:
+        """Settle what is unclear, look for everything, and remove it; see :meth:`audit`."""
+        await self.settle(client)
+        audit = await self.audit(client, patience=patience)
+        await self.clear(client)
+        return audit
+
     async def clear(self, client: Client) -> None:
         """Remove everything from the assistant again. Raises Broken."""
         turn = asyncio.Semaphore(_AT_ONCE)

@@ -24,17 +24,22 @@ class Told:
 
 
 class HttpReceiver(Served):
-    """Takes whatever is posted to it; ``told`` holds it in order. ``refusing`` answers 503 instead."""
+    """Takes whatever is posted to it; ``told`` holds it in order.
+
+    ``refusing`` answers 503 instead, ``refused`` times so far.
+    """
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         self.told: list[Told] = []
         self.refusing = False
+        self.refused = 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if receiver.refusing:
+                    receiver.refused += 1
                     self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
                     return
                 receiver.told.append(Told(self.path, json.loads(body)))

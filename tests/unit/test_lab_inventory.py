@@ -18,9 +18,9 @@ from tests.lab.topology import choose
 PLACE = Place("lab", Path("/labs/lab"))
 
 
-def record(closure: str | None = "/nix/store/abc-ka") -> Record:
+def record() -> Record:
     hosts = {plan.name: Host(plan, "nspawn") for plan in choose(["full"])}
-    return Record(IPv4Network("10.213.4.0/24"), Image(Path("/image.raw"), 1, 2, closure), hosts)
+    return Record(IPv4Network("10.213.4.0/24"), Image(Path("/image.raw"), 1, 2, "/nix/store/abc-ka"), hosts)
 
 
 def read(text: str) -> dict[str, Any]:
@@ -54,11 +54,7 @@ def test_hosts_are_reached_with_the_labs_key_and_only_if_their_own_is_known() ->
     assert found["ansible_ssh_private_key_file"] == "/labs/lab/key"
     assert "StrictHostKeyChecking=yes" in found["ansible_ssh_common_args"]
     told = {key: value for key, value in found.items() if key.startswith("fleet_")}
-    assert told == {
-        "fleet_name": "lab",
-        "fleet_subnet": "10.213.4.0/24",
-        "fleet_closure": "/nix/store/abc-ka",
-    }
+    assert told == {"fleet_name": "lab", "fleet_subnet": "10.213.4.0/24"}
 
 
 def test_refresh_replaces_hosts_by_the_lab_itself() -> None:
@@ -66,10 +62,6 @@ def test_refresh_replaces_hosts_by_the_lab_itself() -> None:
     command, *words = shlex.split(told)
     assert os.access(command, os.X_OK)
     assert words == ["--name", "lab", "replace"]
-
-
-def test_an_unknown_closure_is_left_out() -> None:
-    assert "fleet_closure" not in inventory.yaml(PLACE, record(None))
 
 
 def test_every_host_is_told_the_names_of_all_others() -> None:

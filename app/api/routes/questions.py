@@ -6,11 +6,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from app.answering.events import Cited, Done, Restarted, Sources, Token
 from app.api.deps import TheAssistant, TheKnowledgeBase
+from app.api.guard import FAILED
 from app.api.problems import Problem
 from app.api.schemas import AskIn, DegradedOut, PassageOut, SearchIn, SearchOut, plain
 from app.errors import AssistantError, InternalError
@@ -33,7 +34,7 @@ async def search(found: TheKnowledgeBase, wanted: SearchIn, assistant: TheAssist
 
 @router.post("/ask", response_class=EventSourceResponse)
 async def ask(
-    found: TheKnowledgeBase, wanted: AskIn, assistant: TheAssistant
+    found: TheKnowledgeBase, wanted: AskIn, assistant: TheAssistant, request: Request
 ) -> AsyncIterator[ServerSentEvent]:
     """An answer as server-sent events.
 
@@ -45,7 +46,12 @@ async def ask(
             async for event in events:
                 yield ServerSentEvent(event=EVENT_NAMES[type(event)], data=plain(event))
     except AssistantError as error:
-        yield ServerSentEvent(event="error", data=Problem.of(error))
+        yield _failed(request, error)
     except Exception:
         log.exception("a question failed")
-        yield ServerSentEvent(event="error", data=Problem.of(InternalError()))
+        yield _failed(request, InternalError())
+
+
+def _failed(request: Request, error: AssistantError) -> ServerSentEvent:
+    setattr(request.state, FAILED, error.status)
+    return ServerSentEvent(event="error", data=Problem.of(error))

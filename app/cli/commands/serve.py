@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -35,9 +34,7 @@ def serve(
     }
     settings = load(config, options=given)
     logs.set_up(settings.log.level, settings.log.format)
-    # these are read when the libraries are imported, so before anything else of the service
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    share_metrics(settings.data_dir)
+    share_metrics(settings.data_dir)  # read when its library is imported, so before the service
     from app.service import run
 
     uvloop.run(run(settings, config))
