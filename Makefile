@@ -10,11 +10,13 @@ PORT ?= 8080
 PYTEST := $(PYTHON) -m pytest
 OPS := .venv-ops
 # in this order: what a quiet fleet shows comes before what breaks it
-FLEET := site verbs sandbox metrics ports faults_database faults_services
-FLEET_SLOW := faults_slow balancer restarts access secrets rotate destroy limits_qemu
+FLEET := site verbs sandbox metrics dashboards alerts ports faults_database faults_services
+DEPLOY := deploy deploy_interrupted drain
+FLEET_SLOW := pages metrics_site logs delivery alerts_slow runbooks faults_slow balancer restarts access secrets rotate destroy limits_qemu alerts_clock_qemu \
+  scale deploy_refused deploy_lost deploy_secrets promotion patch refresh alerts_deploy
 
 .PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible monitoring-test nix-test image image-fast image-test lab lab-down \
-  lab-test fleet-test fleet-soak deploy-test closure deploy rollback verify promote lint format lock clean
+  lab-test fleet-test fleet-slow fleet-soak fleet-watch deploy-test closure deploy rollback verify promote lint format lock clean
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -79,18 +81,25 @@ lab-test: setup-dev ## Hosts of a lab, broken on purpose (root, an image); those
 	@tools/lab prepare
 	$(PYTEST) tests/fleet/test_lab*.py $(OPTIONS)
 
-fleet-test: setup-dev setup-ops ## A serving fleet in the lab, then its faults under load (root, an image)
+fleet-test: setup-dev setup-ops ## A serving fleet in the lab, then its faults under load (root, an image); MORE names more of tests/fleet
 	@tools/lab prepare
-	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(FLEET)) $(OPTIONS)
-
-fleet-soak: setup-dev setup-ops ## What takes longer, then the faults again and again and their table (root, hours)
-	@tools/lab prepare
-	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(FLEET_SLOW))
-	$(PYTHON) -m tests.fleet.soak $(OPTIONS)
+	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(FLEET) $(MORE)) $(OPTIONS)
 
 deploy-test: setup-dev setup-ops ## Releases, good and bad, deployed under load (root, an image made with --stand-in)
 	@tools/lab prepare
-	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,deploy deploy_interrupted deploy_secrets promotion maintenance) $(OPTIONS)
+	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(DEPLOY)) $(OPTIONS)
+
+fleet-slow: setup-dev setup-ops ## All else that is tested on a fleet (root, an image made with --stand-in; two hours)
+	@tools/lab prepare
+	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(FLEET_SLOW)) $(OPTIONS)
+
+fleet-soak: setup-dev setup-ops ## Faults of the fleet again and again, and their table (root, hours)
+	@tools/lab prepare
+	$(PYTHON) -m tests.fleet.soak $(OPTIONS)
+
+fleet-watch: setup-dev setup-ops ## What watching costs, and whether a quiet fleet is quiet (root, half an hour)
+	@tools/lab prepare
+	$(PYTHON) -m tests.fleet.watching $(OPTIONS)
 
 closure: ## Build the closure, sign it, keep it in build/release; OPTIONS=--stand-in where GitHub is out of reach
 	@tools/release.sh $(OPTIONS)

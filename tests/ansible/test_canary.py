@@ -45,6 +45,11 @@ CASES = {
         True,
         "200 requests to api1 (5 failed), 1000 to others (20 failed)",
     ),
+    "asked without checks, and above it": Case(
+        [*OTHERS, *lines("api1", 190), *lines("api1-unchecked", 10, status=503)],
+        False,
+        "10 of 200 requests failed there, 20 of 1000 elsewhere",
+    ),
     "above its error budget": Case(
         [*OTHERS, *lines("api1", 190), *lines("api1", 10, status=503)],
         False,

@@ -162,12 +162,12 @@ def test_what_does_not_get_through_is_counted_and_tried_until_it_does(delivery: 
 
 
 def test_the_end_of_an_alert_is_told(delivery: Delivery) -> None:
-    delivery.send(alert("InodesShort", "page", host="objects1"))
-    delivery.wait_told("InodesShort")
-    delivery.send(alert("InodesShort", "page", over=True, host="objects1"))
-    delivery.wait_told("InodesShort", status="resolved")
+    delivery.send(alert("ClockOff", "page", host="objects1"))
+    delivery.wait_told("ClockOff")
+    delivery.send(alert("ClockOff", "page", over=True, host="objects1"))
+    delivery.wait_told("ClockOff", status="resolved")
     wait_until(
-        lambda: "OVER: InodesShort on objects1 (test)" in [one["subject"] for one in delivery.mail.mails],
+        lambda: "OVER: ClockOff on objects1 (test)" in [one["subject"] for one in delivery.mail.mails],
         SECONDS,
     )
 

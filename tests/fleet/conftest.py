@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.ansible.running import removable
 from tests.fleet.fleet import Fleet, bring_up, running_fleet
+from tests.fleet.releases import Releases, forget
 from tests.lab.fixtures import bounded, collect_journals, lab, machine_ready, new_lab, temporary_lab
 
 __all__ = ["bounded", "lab", "machine_ready", "new_lab"]
@@ -36,6 +39,36 @@ def fleet(machine_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         fleet = stack.enter_context(running_fleet(ready, home))
         fleet.play("site")
         yield fleet
+
+
+@pytest.fixture(scope="session")
+def releases() -> Releases:
+    """What can be deployed."""
+    return Releases()
+
+
+@pytest.fixture
+def pair(fleet: Fleet, releases: Releases) -> Iterator[tuple[str, str]]:
+    """Names of the release that is on every host, and of another good one; nothing is remembered."""
+    yield releases.pair(fleet)
+    forget(fleet)
+
+
+@pytest.fixture
+def from_base(fleet: Fleet, releases: Releases) -> Iterator[None]:
+    """The image's release is on every host; nothing is remembered."""
+    releases.everywhere(fleet, "base")
+    yield
+    forget(fleet)
+
+
+@pytest.fixture
+def browser(fleet: Fleet) -> Iterator[httpx.Client]:
+    """Keeps cookies, as a browser does."""
+    address = fleet.lab.address("balancer1")
+    trust = ssl.create_default_context(cafile=str(fleet.ca))
+    with httpx.Client(base_url=f"https://{address}", verify=trust, timeout=60, trust_env=False) as client:
+        yield client
 
 
 @pytest.fixture

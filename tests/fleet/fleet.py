@@ -20,7 +20,7 @@ from tests.load.http import Client
 from tests.load.running import Loop
 
 FOLDER = ROOT / "build" / "fleet"
-_PATRONI = "patronictl -c /etc/patroni/config.yml"
+PATRONI = "patronictl -c /etc/patroni/config.yml"
 _ETCD = (
     "ETCDCTL_CACERT={0}/ca.crt ETCDCTL_CERT={0}/host.crt ETCDCTL_KEY={0}/host.key etcdctl"
     " --endpoints=https://$(hostname):2379"
@@ -73,6 +73,15 @@ class Fleet:
             self._client = Client(self.lab.address("balancer1"), "balancer1", self.ca)
         return self._client
 
+    @property
+    def names(self) -> list[str]:
+        """Of all hosts."""
+        return [host.name for host in self.lab.record().hosts.values()]
+
+    def everywhere(self, script: str) -> dict[str, str]:
+        """What a script prints, by host; also where it fails."""
+        return {name: done.stdout.strip() for name, done in self.lab.run_on(self.names, script).items()}
+
     def hosts(self, group: str) -> list[str]:
         """Names of the hosts in a group."""
         return [host.name for host in self.lab.record().hosts.values() if host.plan.group == group]
@@ -89,7 +98,7 @@ class Fleet:
         last = ""
         for name in ask or self.hosts("postgres"):
             try:
-                found = json.loads(self.output(name, f"timeout 10 {_PATRONI} list -f json", timeout=20))
+                found = json.loads(self.output(name, f"timeout 10 {PATRONI} list -f json", timeout=20))
             except (LabError, ValueError) as error:
                 last = str(error)
                 continue
@@ -122,7 +131,7 @@ class Fleet:
     def switchover(self) -> None:
         """Make the synchronous standby the primary, in order."""
         leader, standby = self.member("leader"), self.member("sync_standby")
-        self.output(leader, f"{_PATRONI} switchover --leader {leader} --candidate {standby} --force")
+        self.output(leader, f"{PATRONI} switchover --leader {leader} --candidate {standby} --force")
 
     def trouble(self) -> str:
         """What keeps the fleet from being whole, in a sentence; empty if nothing does."""
@@ -180,3 +189,8 @@ def bring_up(name: str, hosts: Sequence[str] = ("full",)) -> tuple[Lab, Path]:
     except LabError:
         creation.up(lab.place, topology.choose(hosts), image.inspect(image.chosen(None)))
     return lab, FOLDER / name
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """Hosts that say something else than before."""
+    return {name for name in before if after[name] != before[name]}

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _ANSIBLE = ROOT / ".venv-ops" / "bin"
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.MULTILINE)
 _LINES = 60
+# a controller is a machine of its own: here it gives way to the hosts, which would not feel it elsewhere
+_GIVING_WAY = ("nice", "-n", "10")
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,12 @@ class Plays:
             raise LabError("Ansible is not set up: run `make setup-ops`.")
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{len(list(self._logs.iterdir())) + 1:03}-{verb}.log"
-        command = [f"{_ANSIBLE}/ansible-playbook", f"playbooks/{verb}.yml", f"-i{self._inventory}", *options]
+        playbook = [f"{_ANSIBLE}/ansible-playbook", f"playbooks/{verb}.yml", f"-i{self._inventory}", *options]
         begun = time.monotonic()
         try:
             with log.open("w") as file:
                 done = subprocess.run(
-                    command,
+                    [*_GIVING_WAY, *playbook],
                     cwd=ROOT / "ansible",
                     env=self._environment(),
                     stdin=subprocess.DEVNULL,

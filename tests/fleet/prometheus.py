@@ -33,11 +33,11 @@ def total(fleet: Fleet, expression: str) -> float:
     return query(fleet, expression).get((), 0.0)
 
 
-def wait(what: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Return once it is so; fail when it is not in time."""
+def wait(true: Callable[[], object], seconds: float = PATIENCE, what: str = "it to be so") -> None:
+    """Return once ``true()`` holds; fail when it does not in time, saying what was waited for."""
     until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, f"not so after {seconds:.0f} s"
+    while not true():
+        assert time.monotonic() < until, f"waited {seconds:.0f} s for {what}"
         time.sleep(1)
 
 
@@ -45,3 +45,8 @@ def firing(fleet: Fleet, severity: str = ".+") -> set[str]:
     """Names of the alerts that fire now."""
     found = query(fleet, f'ALERTS{{alertstate="firing", severity=~"{severity}"}}', "alertname")
     return {name for (name,) in found}
+
+
+def down(fleet: Fleet) -> set[tuple[str, ...]]:
+    """Job and host of every service that cannot be read now."""
+    return set(query(fleet, "up == 0", "job", "host"))

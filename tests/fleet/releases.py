@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from tests.fleet.fleet import Fleet
 from tests.fleet.plays import ROOT
+from tests.fleet.used import all_answered
 from tests.lab.errors import LabError
 
 PROFILE = "/nix/var/nix/profiles/ka"
@@ -38,11 +39,26 @@ class Releases:
         cache = caches.get(name, _FOLDER / "cache")
         return ["-e", f"release_path={self.path(name)}", "-e", f"release_cache={cache}"]
 
+    def everywhere(self, fleet: Fleet, name: str) -> None:
+        """Put a release on every host, if it isn't there; nothing is marked as bad, nobody is drained."""
+        forget(fleet)
+        if running(fleet) != {self.path(name)}:
+            fleet.play("deploy", *self.options(name), "-e", "rollout_watch=0")
+
+    def pair(self, fleet: Fleet) -> tuple[str, str]:
+        """Names of the release that is on every host, and of another good one."""
+        forget(fleet)
+        found = running(fleet)
+        for old, new in (("base", "good"), ("good", "better"), ("better", "good")):
+            if found == {self.path(old)}:
+                return old, new
+        self.everywhere(fleet, "base")
+        return "base", "good"
+
 
 def running(fleet: Fleet) -> set[str]:
     """Every release that some host has as its current one, or that some API answers as."""
-    names = [host.name for host in fleet.lab.record().hosts.values()]
-    found = {done.stdout.strip() for done in fleet.lab.run_on(names, f"readlink -f {PROFILE}").values()}
+    found = set(fleet.everywhere(f"readlink -f {PROFILE}").values())
     return found | {answers_as(fleet, name) for name in fleet.hosts("api")}
 
 
@@ -57,8 +73,7 @@ def answers_as(fleet: Fleet, host: str) -> str:
 
 def forget(fleet: Fleet) -> None:
     """Nothing is marked as bad, nobody is drained."""
-    names = [host.name for host in fleet.lab.record().hosts.values()]
-    fleet.lab.run_on(names, f"rm -rf {MEMORY}/bad {DRAINED}")
+    fleet.lab.run_on(fleet.names, f"rm -rf {MEMORY}/bad {DRAINED}")
 
 
 def refused(fleet: Fleet, verb: str, *options: str) -> str:
@@ -110,3 +125,12 @@ def wait_for_file(fleet: Fleet, host: str, path: str, seconds: float) -> None:
 def log_of(fleet: Fleet, verb: str) -> str:
     """What a playbook of :func:`begun` has printed."""
     return (fleet.home / f"{verb}-begun.log").read_text()
+
+
+def not_taken(fleet: Fleet, releases: Releases, name: str) -> str:
+    """Deploy a release that is bad, and nobody notices; returns the reason why it was not taken."""
+    before = running(fleet)
+    with all_answered(fleet, 50):
+        reason = refused(fleet, "deploy", *releases.options(name))
+    assert running(fleet) == before
+    return reason

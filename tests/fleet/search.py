@@ -28,7 +28,6 @@ KNOWN = {"objects1": ["environment of rclone"]}
 def finds(fleet: Fleet, values: list[str]) -> dict[str, list[str]]:
     """By host, where any of the values lies."""
     wanted = base64.b64encode("\n".join(values).encode()).decode()
-    hosts = [host.name for host in fleet.lab.record().hosts.values()]
-    done = fleet.lab.run_on(hosts, SEARCH.format(wanted=wanted), timeout=SEARCHED)
+    done = fleet.lab.run_on(fleet.names, SEARCH.format(wanted=wanted), timeout=SEARCHED)
     found = {name: sorted(set(one.stdout.splitlines())) for name, one in done.items()}
     return {name: places for name, places in found.items() if places}

@@ -34,6 +34,8 @@ QUIET = 120.0  # seconds of load before the first deploy
 PAUSE = 5.0
 _OUT = re.compile(r"(\S+) for ([\d.]+) s")
 _COPIED = re.compile(r"copied: (\d+) bytes")
+# Elsewhere a host that is worked on takes nothing from those that serve. Here they share the cores, evenly.
+_FORKS = ("--forks", str(os.cpu_count() or 1))
 _NO_LIMIT = 1_000_000  # requests in ten seconds from the one address that the load has
 Record = dict[str, Any]
 
@@ -96,11 +98,11 @@ def _ship(fleet: Fleet, rate: float, requests: int) -> Record:
             plays.append(_play(fleet, "deploy", *releases.options("good")))
             plays.append(_play(fleet, "rollback"))
             forget(fleet)
+            troubles = dict(Outcomes(load.outcomes).troubles())
+            say(f"{len(load.outcomes):,} requests, troubles: {troubles or 'none'}")
         shipped = time.monotonic()
         verdicts = [_verdict(fleet, releases, name) for name in BAD]
-    fleet.loop.run(workload.ledger.settle(fleet.client))
-    audit = fleet.loop.run(workload.ledger.audit(fleet.client, patience=120))
-    fleet.loop.run(workload.ledger.clear(fleet.client))
+    audit = fleet.loop.run(workload.ledger.close(fleet.client, patience=120))
     forget(fleet)
     everything = load.outcomes
     phases = {
@@ -121,7 +123,7 @@ def _ship(fleet: Fleet, rate: float, requests: int) -> Record:
 
 
 def _play(fleet: Fleet, verb: str, *options: str) -> Record:
-    played = fleet.play(verb, *options)
+    played = fleet.play(verb, *options, *_FORKS)
     copied = _COPIED.search(played.output)
     record: Record = {
         "verb": verb,
@@ -136,7 +138,7 @@ def _play(fleet: Fleet, verb: str, *options: str) -> Record:
 
 def _verdict(fleet: Fleet, releases: Releases, name: str) -> Record:
     begun = time.monotonic()
-    reason = refused(fleet, "deploy", *releases.options(name))
+    reason = refused(fleet, "deploy", *releases.options(name), *_FORKS)
     record: Record = {"name": name, "seconds": round(time.monotonic() - begun, 1), "reason": reason}
     say(str(record))
     time.sleep(PAUSE)

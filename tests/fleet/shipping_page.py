@@ -15,6 +15,8 @@ _HEAD = """# Benchmarks: deploy and rollback
 
 `python -m tests.fleet.shipping`, as root, in one run; with `--markdown` it prints this page from what was
 measured last. The lab's ten hosts, the playbooks and the clients share one machine: {machine}.
+So the playbooks work on as many hosts at a time as there are cores, and with `nice`: elsewhere they would not
+take the processor from the hosts that serve.
 
 Clients are open-loop, {rate:.0f} requests a second: questions (streamed) and searches with known answers,
 lists, uploads, streams of events and acknowledged writes at {usual:g} a second together, the rest reads of

@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.fleet.fleet import Fleet
-from tests.load.generator import Generator
+from tests.fleet.used import visits
 from tests.load.outcome import Outcomes
-from tests.load.workload import Workload
 
 SECONDS = 400
 HAPROXY = "haproxy.service"
 CA = "/etc/knowledge-assistant/tls/ca.crt"
 RATE = 60  # requests in ten seconds, for the test of it
 UPLOAD = 199 * 2**20  # bytes, one MiB below what the API takes
-
-
-@pytest.fixture
-def browser(fleet: Fleet) -> Iterator[httpx.Client]:
-    """Keeps cookies, as a browser does."""
-    address = fleet.lab.address("balancer1")
-    trust = ssl.create_default_context(cafile=str(fleet.ca))
-    with httpx.Client(base_url=f"https://{address}", verify=trust, timeout=60, trust_env=False) as client:
-        yield client
-
-
-@contextmanager
-def visits(fleet: Fleet, rate: float = 20) -> Iterator[Generator]:
-    """Somebody outside reads all the time."""
-    with fleet.loop.load(Workload(fleet.client, "visits").acts({"visit": rate})) as load:
-        yield load
 
 
 def logged(fleet: Fleet, request: str) -> dict[str, Any]:
@@ -70,6 +50,9 @@ def test_who_asks_too_often_is_told_when_to_come_again_and_nobody_else_notices(
         assert refused[0].headers["content-type"] == "application/problem+json"
         assert int(refused[0].headers["retry-after"]) > 0
         assert refused[0].json()["code"] == "too-many-requests"
+        name = refused[0].json()["request"]
+        assert name == refused[0].headers["x-request-id"]
+        assert logged(fleet, name)["status"] == 429
         other = f"curl -s -o /dev/null -w '%{{http_code}}' --cacert {CA} https://balancer1/version"
         assert fleet.output("api1", other) == "200"
     finally:

@@ -7,20 +7,20 @@ import secrets
 from tests.fleet.fleet import Fleet
 from tests.fleet.releases import DRAINED, Releases, begun, log_of, wait_for_file
 from tests.fleet.search import KNOWN, finds
-from tests.fleet.test_deploy import from_base, releases
 from tests.fleet.vault import fleet_secrets
 
-__all__ = ["from_base", "releases"]
 SECONDS = 900
 
 
-def test_a_deploy_and_a_rollback_tell_no_secret(fleet: Fleet, releases: Releases) -> None:
+def test_a_deploy_and_a_rollback_tell_no_secret(
+    fleet: Fleet, releases: Releases, pair: tuple[str, str]
+) -> None:
     """Neither to who reads their output, nor in journals, records, the store or lists of processes."""
     known = list(fleet_secrets(fleet).values())
     control = f"control-{secrets.token_hex(16)}"
     fleet.output("chroma1", f"logger {control}; echo {control} > /etc/control; journalctl --sync")
     try:
-        with begun(fleet, "deploy", "-vvv", *releases.options("good")) as process:
+        with begun(fleet, "deploy", "-vvv", *releases.options(pair[1])) as process:
             wait_for_file(fleet, "api1", f"{DRAINED}/rollout", 120)
             found = finds(fleet, [*known, control])
             assert process.wait(400) == 0

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fleet.fleet import Fleet
-from tests.fleet.prometheus import PATIENCE, ask, firing, query, total, wait
-from tests.lab.errors import LabError
+from tests.fleet.prometheus import PATIENCE, ask, down, firing, query, total, wait
 from tests.load import api
 from tests.load.facts import Fact
 from tests.load.http import Client
@@ -32,15 +31,11 @@ SERVICES = {
     "chroma": ["haproxy"],
     "postgres": ["etcd", "patroni", "postgres"],
     "objects": ["haproxy", "objects"],
-    "monitoring": ["alertmanager", "blackbox", "outside", "prometheus"],
+    "monitoring": ["alertmanager", "blackbox", "journal", "outside", "prometheus"],
     "backup": [],
 }
 TLS = "/etc/knowledge-assistant/tls"
 FORBIDDEN, NOT_FOUND = 403, 404
-
-
-def down(fleet: Fleet) -> set[tuple[str, ...]]:
-    return set(query(fleet, "up == 0", "job", "host"))
 
 
 def read(fleet: Fleet, asking: str, asked: str, *options: str) -> int:
@@ -81,17 +76,6 @@ def test_an_exporter_that_is_stopped_is_down_alone_and_named(
         assert down(fleet) == {(job, host)}
     finally:
         fleet.output(host, f"systemctl start {unit}")
-    wait(lambda: not down(fleet))
-
-
-def test_site_ends_with_the_name_of_a_service_that_cannot_be_read(fleet: Fleet) -> None:
-    fleet.output("objects1", "systemctl stop metrics")
-    try:
-        wait(lambda: bool(down(fleet)))
-        with pytest.raises(LabError, match=r"node of objects1: .*connection refused"):
-            fleet.play("site", "--tags", "prometheus", "-e", "prometheus_patience=1")
-    finally:
-        fleet.output("objects1", "systemctl start metrics")
     wait(lambda: not down(fleet))
 
 
@@ -153,11 +137,3 @@ def test_what_rules_read_of_exporters_is_there_to_be_read(fleet: Fleet) -> None:
 
 def test_nothing_fires_on_a_fleet_at_rest_but_the_alert_that_says_so(fleet: Fleet) -> None:
     wait(lambda: firing(fleet) == {"Watchdog"}, RULES_PATIENCE)
-
-
-def test_new_settings_are_taken_in_without_a_restart(fleet: Fleet) -> None:
-    pid = fleet.output("monitoring1", "systemctl show -P MainPID prometheus")
-    played = fleet.play("site", "--tags", "prometheus", "-e", "prometheus_interval=14")
-    assert played.changed["monitoring1"] == 2, "written, and reloaded"
-    assert fleet.play("site", "--tags", "prometheus").changed["monitoring1"] == 2, "and back"
-    assert fleet.output("monitoring1", "systemctl show -P MainPID prometheus") == pid

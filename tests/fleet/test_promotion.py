@@ -7,14 +7,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.ansible.running import removable, results
 from tests.fleet.fleet import Fleet
 from tests.fleet.releases import Releases, refused, running
-from tests.fleet.test_deploy import LEDGER, from_base, releases
+from tests.fleet.test_deploy import LEDGER
 
-__all__ = ["from_base", "releases"]
+pytestmark = pytest.mark.usefixtures("from_base")
 SECONDS = 900
 AT_ONCE = ("-e", "rollout_watch=0")
+FAIL = "systemd-run --quiet --unit=wrong false; until systemctl is-failed --quiet wrong; do sleep 0.1; done"
 
 
 def last_line(fleet: Fleet) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def test_a_release_that_was_built_anew_is_not_the_one_that_passed(
 
 
 def test_a_fleet_in_which_something_is_wrong_is_not_changed(fleet: Fleet, releases: Releases) -> None:
-    fleet.output("objects1", "systemd-run --unit=wrong false; ! systemctl is-active --wait wrong")
+    fleet.output("objects1", FAIL)
     try:
         assert "wrong.service has failed" in refused(fleet, "deploy", *releases.options("good"))
         assert running(fleet) == {releases.path("base")}

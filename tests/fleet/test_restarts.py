@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.fleet.fleet import Fleet
-from tests.fleet.test_balancer import visits
+from tests.fleet.used import visits
 from tests.lab.errors import LabError
 from tests.load.outcome import Outcomes
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.fleet.fleet import Fleet
+from tests.fleet.used import unnoticed
 from tests.fleet.vault import fleet_secrets, key_file
 from tests.lab.errors import LabError
-from tests.load.outcome import Outcomes
-from tests.load.workload import Workload
 
 SECONDS = 1800
 WHOLE = 180
@@ -44,36 +40,14 @@ DOORS = {
 }
 
 
-@contextmanager
-def unnoticed(fleet: Fleet) -> Iterator[None]:
-    """Clients ask, upload and write during the block; each gets a right answer, and nothing is lost."""
-    fleet.wait_whole(WHOLE)
-    workload = Workload(fleet.client, secrets.token_hex(4))
-    fleet.loop.run(workload.prepare())
-    with fleet.loop.load(workload.acts()) as load:
-        time.sleep(3)
-        yield
-        time.sleep(3)
-    fleet.loop.run(workload.ledger.settle(fleet.client))
-    audit = fleet.loop.run(workload.ledger.audit(fleet.client, patience=WHOLE))
-    fleet.loop.run(workload.ledger.clear(fleet.client))
-    outcomes = Outcomes(load.outcomes)
-    assert audit.clean, audit
-    assert set(outcomes.count()) == {"ok"}, outcomes.troubles()
-
-
 def serials(fleet: Fleet) -> dict[str, str]:
     """Each host's certificate, by the number that it has."""
-    hosts = [host.name for host in fleet.lab.record().hosts.values()]
-    found = fleet.lab.run_on(hosts, f"openssl x509 -noout -serial -in {TLS}/host.crt")
-    return {name: done.stdout for name, done in found.items()}
+    return fleet.everywhere(f"openssl x509 -noout -serial -in {TLS}/host.crt")
 
 
 def keys(fleet: Fleet) -> dict[str, str]:
     """The public half of each host's key."""
-    hosts = [host.name for host in fleet.lab.record().hosts.values()]
-    found = fleet.lab.run_on(hosts, f"openssl pkey -pubout -in {TLS}/host.key")
-    return {name: done.stdout for name, done in found.items()}
+    return fleet.everywhere(f"openssl pkey -pubout -in {TLS}/host.key")
 
 
 def database_starts(fleet: Fleet) -> dict[str, str]:

@@ -26,6 +26,8 @@ KNOWN = {
     "objects.service": "objects",
     "etcd.service": "postgres",
     "patroni.service": "postgres",
+    "journal-collector.service": "monitoring",
+    "journal-gate.service": "monitoring",
     "prometheus-alertmanager.service": "monitoring",
     "prometheus-blackbox-exporter.service": "monitoring",
 }

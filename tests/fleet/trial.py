@@ -102,9 +102,7 @@ def endure(fleet: Fleet, fault: Fault, rates: Mapping[str, float] = USUAL) -> Tr
         _wait_whole(fleet, workload)
         healed = time.monotonic() - mended
         time.sleep(TAIL)
-    fleet.loop.run(workload.ledger.settle(fleet.client))
-    audit = fleet.loop.run(workload.ledger.audit(fleet.client, patience=READY))
-    fleet.loop.run(workload.ledger.clear(fleet.client))
+    audit = fleet.loop.run(workload.ledger.close(fleet.client, patience=READY))
     return Trial(fault, Outcomes(load.outcomes), audit, healed, probe.gap)
 
 

@@ -14,7 +14,7 @@ COMMAND = Path(__file__).resolve().parents[2] / "tools" / "lab"
 def variables(where: Place, record: Record) -> dict[str, str]:
     """What holds for all hosts."""
     options = f"-F none -o UserKnownHostsFile={where.known_hosts}/%h -o GlobalKnownHostsFile=none"
-    found = {
+    return {
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(where.key),
         "ansible_ssh_common_args": f"{options} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
@@ -23,9 +23,6 @@ def variables(where: Place, record: Record) -> dict[str, str]:
         "fleet_subnet": str(record.subnet),
         "refresh_command": shlex.join([str(COMMAND), "--name", where.name, "replace"]),
     }
-    if record.image.closure:
-        found["fleet_closure"] = record.image.closure
-    return found
 
 
 def groups(record: Record) -> dict[str, dict[str, dict[str, str]]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from tests.lab.errors import LabError
 from tests.lab.shell import output, try_run
 
 _LINKS = Path("/sys/class/net")
+_LET_IN = "let_in"  # ports of this machine that hosts may reach
 
 
 def port(ident: str, backend: str, octet: int) -> str:
@@ -24,11 +27,26 @@ def machine(ident: str, octet: int) -> str:
 
 
 def make_bridge(ident: str, subnet: IPv4Network) -> None:
-    """The bridge, and the rules that let its hosts talk to each other and answer us, and nothing else."""
+    """The bridge, and the rules that let its hosts talk to each other and answer us.
+
+    They reach nothing else, but what :func:`let_in` names.
+    """
     output("nft", "-f", "-", data=_rules(ident))
     output("ip", "link", "add", ident, "type", "bridge", "stp_state", "0")
     output("ip", "link", "set", ident, "addrgenmode", "none", "up")
     output("ip", "address", "add", f"{subnet[1]}/{subnet.prefixlen}", "dev", ident)
+
+
+@contextmanager
+def let_in(ident: str, *ports: int) -> Iterator[None]:
+    """The lab's hosts may reach TCP ports of this machine, during the block."""
+    elements = f"{{ {', '.join(map(str, ports))} }}"
+    which = ("element", "inet", _table(ident), _LET_IN, elements)
+    output("nft", "add", *which)
+    try:
+        yield
+    finally:
+        output("nft", "delete", *which)
 
 
 def make_tap(name: str, bridge: str) -> None:
@@ -87,8 +105,12 @@ def _table(ident: str) -> str:
 def _rules(ident: str) -> str:
     # Bridged frames come through here too where br_netfilter is on, then both names are that of the bridge.
     return f"""table inet {_table(ident)} {{
+  set {_LET_IN} {{
+    type inet_service
+  }}
   chain input {{
     type filter hook input priority -10; policy accept;
+    iifname "{ident}" tcp dport @{_LET_IN} accept
     iifname "{ident}" ct state established,related accept
     iifname "{ident}" drop
   }}

@@ -8,6 +8,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 GIB = 2**30
+# with the fleet's own settings, which it does not look for by itself
+PATRONICTL = "patronictl -c /etc/patroni/config.yml"
 # what a host needs to get an address from the network: DHCP's clients
 UDP_CLIENTS = {68, 546}
 Parts = Mapping[str, Any]
@@ -152,7 +154,7 @@ def database(fleet: Fleet) -> Iterator[str]:
     if len(expected) > 1 and not _names(members, "sync_standby"):
         yield "The database has no synchronous standby: writes wait until there is one. Start the others."
     if any(view["paused"] for view in views.values()):
-        yield "Patroni is paused: no failover happens by itself. Resume it: patronictl resume"
+        yield f"Patroni is paused: no failover happens by itself. Resume it: {PATRONICTL} resume"
     timeline = max(int(member.get("timeline", 0)) for member in members)
     for member in members:
         yield from _member(member, timeline)
@@ -166,7 +168,7 @@ def _member(member: Parts, timeline: int) -> Iterator[str]:
     elif int(member.get("timeline", 0)) != timeline:
         yield (
             f"{name}'s PostgreSQL is on timeline {member.get('timeline')}, not {timeline}: it does not follow"
-            f" the primary. If that lasts: patronictl reinit knowledge-assistant {name}"
+            f" the primary. If that lasts: {PATRONICTL} reinit knowledge-assistant {name}"
         )
 
 

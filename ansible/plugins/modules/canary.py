@@ -45,6 +45,7 @@ SPEC: dict[str, dict[str, Any]] = {
 PAUSE = 2.0
 ENOUGH = 10  # requests of one kind, on either side, before they are compared
 BROKEN = 5  # errors of the one, at least, before they count
+UNCHECKED = "-unchecked"  # the same host, asked although the balancer's checks find none
 IDS = re.compile(r"/(?=[^/]*\d)[^/]+")
 
 
@@ -78,7 +79,7 @@ def parse(lines: Iterable[str], name: str) -> tuple[Seen, Seen]:
         try:
             entry = json.loads(line)
             if not entry["host"].startswith("<"):  # no server at all
-                (one if entry["host"] == name else others).add(entry)
+                (one if entry["host"].removesuffix(UNCHECKED) == name else others).add(entry)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return one, others

@@ -18,7 +18,7 @@ description:
   - A unit's files and those that its service reads are held against the moment when its process was started.
     What is older is restarted, or reloaded, whoever has written the files and however that run ended.
 options:
-  units: {type: list, elements: str, required: true, description: Units that are wanted.}
+  units: {type: list, elements: str, required: true, description: "Those wanted; also timers and paths."}
   reads: {type: list, elements: str, default: [], description: Files that the services read when they start.}
   reload: {type: bool, default: false, description: The services take in those files anew by a reload.}
   instances: {type: str, default: "", description: "Pattern; others that match it are stopped."}
@@ -44,7 +44,10 @@ SPEC = {
     "answers": {"type": "list", "elements": "str", "default": []},
     "seconds": {"type": "int", "default": 60},
 }
-PROPERTIES = ("ActiveState", "UnitFileState", "MainPID", "FragmentPath", "DropInPaths", "NeedDaemonReload")
+STATE = ("ActiveState", "ActiveEnterTimestamp", "UnitFileState", "MainPID")
+PROPERTIES = (*STATE, "FragmentPath", "DropInPaths", "NeedDaemonReload")
+# have no process
+TRIGGERS = (".timer", ".path")
 
 
 class Units:
@@ -56,13 +59,13 @@ class Units:
 
     def show(self, unit: str) -> dict[str, str]:
         """Properties of a unit."""
-        text = self._systemctl("show", "--property", ",".join(PROPERTIES), unit)
+        text = self._systemctl("show", "--timestamp=unix", "--property", ",".join(PROPERTIES), unit)
         return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
     def wanted(self, unit: str) -> None:
         """Enabled, running, and not older than its files."""
         now = self.show(unit)
-        verb = self._missing(now)
+        verb = self._missing_trigger(now) if unit.endswith(TRIGGERS) else self._missing(now)
         if verb:
             self.done[unit] = {"start": "started", "restart": "restarted", "reload": "reloaded"}[verb]
         elif now["UnitFileState"] != "enabled":
@@ -95,14 +98,20 @@ class Units:
         pid = int(now.get("MainPID") or 0)
         if now["ActiveState"] not in ("active", "reloading") or not pid:
             return "start" if now["ActiveState"] in ("inactive", "failed") else "restart"
-        own = [now["FragmentPath"], *now["DropInPaths"].split()]
         started = _started(pid)
-        if now["NeedDaemonReload"] == "yes" or _newest(own) > started:
+        if _is_older(now, started):
             return "restart"
         reads = _newest(self._module.params["reads"])
         if self._module.params["reload"]:
             return "reload" if reads > max([started, *map(_started, _children(pid))]) else ""
         return "restart" if reads > started else ""
+
+    def _missing_trigger(self, now: dict[str, str]) -> str:
+        """The same for a timer or a path, by the moment since when it is active; that is in whole seconds."""
+        if now["ActiveState"] != "active":
+            return "start" if now["ActiveState"] == "inactive" else "restart"
+        started = float(now["ActiveEnterTimestamp"].removeprefix("@")) + 1
+        return "restart" if _is_older(now, started) else ""
 
     def _systemctl(self, *words: str) -> str:
         code, out, error = self._module.run_command(["systemctl", "--quiet", *words])
@@ -110,6 +119,12 @@ class Units:
             why = f"{words[-1]}: systemctl {words[0]} failed: {error.strip() or out.strip()}"
             self._module.fail_json(msg=f"{why} See: journalctl -u {words[-1]}", done=self.done)
         return str(out)
+
+
+def _is_older(now: dict[str, str], started: float) -> bool:
+    """Whether a unit that runs since a moment has other files by now."""
+    own = [now["FragmentPath"], *now["DropInPaths"].split()]
+    return now["NeedDaemonReload"] == "yes" or _newest(own) > started
 
 
 def _newest(files: Iterable[str]) -> float:

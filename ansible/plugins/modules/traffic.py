@@ -120,7 +120,7 @@ def await_answer(module: AnsibleModule, api: Api) -> dict[str, Any]:
             module.fail_json(msg=f"It is not ready after {seconds} s: {lacking}", seconds=seconds)
         _, state, _ = module.run_command(["systemctl", "show", "-P", "NRestarts", module.params["unit"]])
         if int(state.strip() or 0) > 1:
-            msg = f"{module.params['unit']} does not start: it ended again and again"
+            msg = f"{module.params['unit']} does not start: it ended again and again."
             module.fail_json(msg=msg, seconds=seconds)
         time.sleep(PAUSE)
 
