@@ -161,8 +161,10 @@ def find_quote(page: str, quote: str, start: int = 0, end: int | None = None) ->
     at = folded.find(needle)
     while at >= 0:
         last = at + len(needle)
-        if not _splits_word(folded, at) and not _splits_word(folded, last):
-            found = start + origin[at], start + origin[last - 1] + 1
+        found = start + origin[at], start + origin[last - 1] + 1
+        # a dash has lost the space after it: "– 10" is not -10
+        apart = found[0] > start and page[found[0] - 1].isspace()
+        if (apart or not _splits_word(folded, at)) and not _splits_word(folded, last):
             # Also guards against a match that begins or ends inside of a folded character, such as ﬁ.
             if normalise(page[slice(*found)]) == needle and _is_whole(page, found):
                 return found

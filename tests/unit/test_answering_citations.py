@@ -37,6 +37,7 @@ def pages(draw: st.DrawFn) -> str:
         ("图书馆每天早上八点开门，晚上十点关门。", "早上八点开门"),
         ("It cost 308 points, ranking sixth.", "It cost 308 points."),
         ("ＡＢＣ full width", "ABC full width"),
+        ("– 10 the", "10  the"),
     ],
 )
 def test_typography_does_not_hide_a_quote(page: str, quote: str) -> None:
