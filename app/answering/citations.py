@@ -164,9 +164,9 @@ def find_quote(page: str, quote: str, start: int = 0, end: int | None = None) ->
         found = start + origin[at], start + origin[last - 1] + 1
         # a dash has lost the space after it: "– 10" is not -10
         apart = found[0] > start and page[found[0] - 1].isspace()
-        if (apart or not _splits_word(folded, at)) and not _splits_word(folded, last):
-            # Also guards against a match that begins or ends inside of a folded character, such as ﬁ.
-            if normalise(page[slice(*found)]) == needle and _is_whole(page, found):
-                return found
+        whole = (apart or not _splits_word(folded, at)) and not _splits_word(folded, last)
+        # Also guards against a match that begins or ends inside of a folded character, such as ﬁ.
+        if whole and normalise(page[slice(*found)]) == needle and _is_whole(page, found):
+            return found
         at = folded.find(needle, at + 1)
     return None
