@@ -163,10 +163,10 @@ def find_quote(page: str, quote: str, start: int = 0, end: int | None = None) ->
         last = at + len(needle)
         found = start + origin[at], start + origin[last - 1] + 1
         # a dash has lost the space after it: "– 10" is not -10
-        apart = found[0] > start and page[found[0] - 1].isspace()
-        whole = (apart or not _splits_word(folded, at)) and not _splits_word(folded, last)
+        begins = page[found[0] - 1 : found[0]].isspace() or not _splits_word(folded, at)
+        ends = page[found[1] : found[1] + 1].isspace() or not _splits_word(folded, last)
         # Also guards against a match that begins or ends inside of a folded character, such as ﬁ.
-        if whole and normalise(page[slice(*found)]) == needle and _is_whole(page, found):
+        if begins and ends and normalise(page[slice(*found)]) == needle and _is_whole(page, found):
             return found
         at = folded.find(needle, at + 1)
     return None

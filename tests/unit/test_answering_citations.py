@@ -38,6 +38,7 @@ def pages(draw: st.DrawFn) -> str:
         ("It cost 308 points, ranking sixth.", "It cost 308 points."),
         ("ＡＢＣ full width", "ABC full width"),
         ("– 10 the", "10  the"),
+        ("the – 8", "the  –"),
     ],
 )
 def test_typography_does_not_hide_a_quote(page: str, quote: str) -> None:
