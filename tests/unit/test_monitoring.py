@@ -18,7 +18,7 @@ from tests.support.rules import ALERTS, CASES, FILES, PAPER, RECORDED, RULES, Ru
 ROOT = Path(__file__).parent.parent.parent
 BOOKS = sorted((ROOT / "monitoring" / "runbooks").glob("*.md"))
 QUIET = ROOT / "monitoring" / "quiet.yml"
-MOST = 40
+MOST = 50
 PARTS = ["Symptom", "Check", "Verb", "Undo"]
 # what can be nothing else in a runbook: PostgreSQL's functions and our variables begin like other metrics
 METRIC = re.compile(r"(?:ka|node|haproxy|patroni|etcd)_\w+(?:\{|$)|\w+:\w+:\w+(?:\{|$)")
