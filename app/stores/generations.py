@@ -156,6 +156,21 @@ class Generations:
         )
         return changed == 1
 
+    async def distrust(self, reason: str) -> list[int]:
+        """Take all out of service; ids of the knowledge bases that wait for another one now."""
+        await self._database.execute(
+            "UPDATE generations SET state = 'broken', reason = %s WHERE state <> 'broken'", reason[:500]
+        )
+        return await self.waiting()
+
+    async def waiting(self) -> list[int]:
+        """Ids of the knowledge bases whose questions are answered by words alone until another one serves."""
+        rows = await self._database.rows(
+            """SELECT knowledge_base_id AS id FROM generations GROUP BY 1
+            HAVING NOT bool_or(state = 'serving') ORDER BY 1"""
+        )
+        return [row["id"] for row in rows]
+
 
 async def lock_knowledge_base(connection: Connection, knowledge_base_id: int) -> None:
     """Hold off all other changes to what is ready in a knowledge base until the transaction ends."""
