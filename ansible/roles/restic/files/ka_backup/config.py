@@ -11,6 +11,7 @@ from typing import Any
 from ka_backup.errors import Unusable
 
 PATH = Path("/etc/knowledge-assistant/backup.json")
+PROFILE = Path("/nix/var/nix/profiles/ka")
 PASSWORD = "ka.backup.password"  # noqa: S105 -- the credential's name
 ESCROW = "escrow"
 
@@ -20,8 +21,8 @@ class Config:
     """``url`` and a repository's name, with a slash between, are where it is, as restic takes it.
 
     On a backup host it is the folder itself. ``certificate`` holds key and certificate in one PEM; ``spool``,
-    ``data`` and ``metrics`` are folders of this host. ``release`` is a path in the store, ``inventory`` a
-    SHA-256. Each but the first three may be empty.
+    ``data`` and ``metrics`` are folders of this host. ``release`` is a path in the store (that of
+    this host where none is written), ``inventory`` a SHA-256. Each but the first three may be empty.
     """
 
     host: str
@@ -66,6 +67,8 @@ def decode(found: Any, path: Path = PATH) -> Config:
         if not isinstance(found[each.name], kind):
             raise Unusable(f"{path}: “{each.name}” is no {kind.__name__}; run site.yml --tags restic.")
         values[each.name] = found[each.name]
+    if not values.get("release") and PROFILE.exists():
+        values["release"] = str(PROFILE.resolve())
     return Config(**values)
 
 

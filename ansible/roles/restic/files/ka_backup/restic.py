@@ -204,7 +204,8 @@ class Repository:
         chosen = [f"--read-data-subset={subset}"] if subset else []
         done = self._once(("check", "--json", "--no-lock", *chosen), seconds)
         found = damage(done.out, done.error)
-        if done.code == 1 and found and not done.ended:
+        named = any(each.startswith("pack ") for each in found)
+        if done.code == 1 and found and not done.ended and (named or not _way(done.error)[1]):
             return found
         self._judge(done, seconds)
         return []
@@ -313,6 +314,9 @@ def damage(out: str, error: str) -> list[str]:
         packs |= {str(pack) for pack in each.get("broken_packs") or []}
         said = str(each.get("message", "")) if each else line.strip()
         packs |= set(re.findall(r"\b[Pp]ack (?:ID )?([0-9a-f]{64})\b", said))
+        said = said.strip()
+        if said.startswith(("restic ", "Damaged pack files")):
+            continue  # advice
         if said and re.search(r"\berror\b|does not (exist|match)|missing|corrupt|damaged|not found", said):
             words.append(said)
     return [f"pack {pack}" for pack in sorted(packs)] + words
