@@ -6,22 +6,11 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.fleet.fleet import Fleet
-from tests.lab.errors import LabError
+from tests.fleet.verdicts import failing
 
 SECONDS = 600
 HEALED = 120
-
-
-def failing(fleet: Fleet, verb: str, *options: str) -> str:
-    """What a playbook says that is expected to fail, its words one space apart."""
-    with pytest.raises(LabError) as said:
-        fleet.play(verb, *options)
-    log = re.search(r"\((\S+\.log)\)", str(said.value))
-    assert log, said.value
-    return " ".join(Path(log[1]).read_text().replace("''", "'").split())
 
 
 def test_verify_names_everything_that_is_broken_at_once(fleet: Fleet, tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ class Audit:
 class Ledger:
     """Documents in one knowledge base, and knowledge bases that were made.
 
-    ``unclear`` are uploads without an answer: they may be there or not, but never twice.
+    ``unclear`` are uploads without an answer: they may be there or not, but never twice. ``moments``: when
+    each was acknowledged, by name (``time.monotonic()``).
     """
 
     def __init__(self, knowledge_base: str) -> None:
@@ -56,6 +57,7 @@ class Ledger:
         self.entries: list[Entry] = []
         self.unclear: list[Fact] = []
         self.made: list[str] = []
+        self.moments: dict[str, float] = {}
 
     async def settle(self, client: Client) -> None:
         """Send again what is unclear, as people do; then it has to be there, once. Raises Broken."""
@@ -68,7 +70,14 @@ class Ledger:
 
     def acknowledged(self, fact: Fact, document: dict[str, Any]) -> None:
         """Enter what the API said about an upload that it took."""
-        self.entries.append(Entry(fact, document["id"], document["sha256"], time.monotonic()))
+        entry = Entry(fact, document["id"], document["sha256"], time.monotonic())
+        self.entries.append(entry)
+        self.moments.setdefault(fact.name, entry.at)
+
+    def wrote(self, name: str) -> None:
+        """Enter a knowledge base that was made."""
+        self.made.append(name)
+        self.moments[name] = time.monotonic()
 
     async def audit(self, client: Client, *, patience: float) -> Audit:
         """Look for everything, through the API.

@@ -155,7 +155,7 @@ class Workload:
         response = await self._client.post(api.ROOT, {"name": name})
         if response.status != 201:
             return _bad(response)
-        self.ledger.made.append(name)
+        self.ledger.wrote(name)
         return Answer(201, "ok")
 
     async def _visit(self, _number: int) -> Answer:

@@ -1,0 +1,75 @@
+"""Files of a repository that are damaged for a while, and what its host says of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.fleet.fleet import Fleet
+from tests.fleet.saved import FOLDER, KEEPER, figure, packs
+
+CHECK = 300.0
+KEPT = "/root/kept-packs"
+SEVENTHS = 7  # a check reads one of them a day
+_NAMED = re.compile(r"\b[0-9a-f]{8,64}\b")
+Harm = Callable[[str], str]
+
+
+def flipped(path: str) -> str:
+    """One byte in the middle is another."""
+    program = (
+        "import os, sys; f = open(sys.argv[1], 'r+b'); n = os.path.getsize(sys.argv[1]) // 2;"
+        " f.seek(n); b = f.read(1)[0]; f.seek(n); f.write(bytes([b ^ 255]))"
+    )
+    return f'python3 -c "{program}" {path}'
+
+
+def truncated(path: str) -> str:
+    """The end is not there."""
+    return f"truncate -s -20 {path}"
+
+
+def removed(path: str) -> str:
+    """Nothing is there."""
+    return f"rm {path}"
+
+
+def path_of(repository: str, pack: str) -> str:
+    """Where restic's server keeps a pack."""
+    return f"{FOLDER}/{repository}/data/{pack[:2]}/{pack}"
+
+
+def in_all_sevenths(fleet: Fleet, repository: str) -> list[str]:
+    """A pack of each part of which a check reads one a day: by its first byte, as restic divides them."""
+    found: dict[int, str] = {}
+    for name in packs(fleet, repository):
+        found.setdefault(int(name[:2], 16) % SEVENTHS, name)
+    assert found, f"{repository} holds nothing"
+    return sorted(found.values())
+
+
+@contextmanager
+def damaged(fleet: Fleet, repository: str, names: Sequence[str], harm: Harm) -> Iterator[float]:
+    """These packs are harmed in the block, and as they were afterwards; when that began, in Unix time."""
+    paths = [path_of(repository, name) for name in names]
+    fleet.output(KEEPER, f"mkdir -p {KEPT} && cp -a {' '.join(paths)} {KEPT}/")
+    begun = float(fleet.output(KEEPER, "date +%s"))
+    try:
+        for path in paths:
+            fleet.output(KEEPER, harm(path))
+        yield begun
+    finally:
+        back = [f"cp -a {KEPT}/{name} {path}" for name, path in zip(names, paths, strict=True)]
+        fleet.output(KEEPER, " && ".join([*back, f"rm -r {KEPT}"]))
+
+
+def reported(fleet: Fleet, repository: str, since: float) -> set[str]:
+    """The first eight characters of what today's check names; none, if it finds nothing wrong."""
+    done = fleet.lab.run(KEEPER, "systemctl start repository-check.service", timeout=CHECK)
+    bad = figure(fleet, KEEPER, "ka_repository_damaged", repository=repository)
+    assert bad is not None, done
+    if not bad:
+        return set()
+    told = fleet.output(KEEPER, f"journalctl -o cat --no-pager -u repository-check --since=@{since:.0f}")
+    return {name[:8] for name in _NAMED.findall(told)}
