@@ -76,7 +76,7 @@ def test_no_planned_work_silences_what_people_notice() -> None:
         if "alert" in rule
     }
     planned = load(QUIET)["planned"]
-    assert planned.keys() == {"deploy", "rollback", "switchover", "patch", "refresh"}
+    assert planned.keys() == {"deploy", "rollback", "switchover", "patch", "refresh", "restore"}
     assert {verb: found for verb, names in planned.items() if (found := noticed & set(names))} == {}
     assert {
         verb for verb, names in planned.items() if {"NoApiHost", "RequestErrors", "Watchdog"} & set(names)

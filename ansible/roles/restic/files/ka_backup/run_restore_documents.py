@@ -1,0 +1,127 @@
+"""Put raw documents back that are missing: restore-documents FOLDER look|make|hashed, as the object store's user.
+
+FOLDER is the bucket's on this host. Reads the wanted keys from standard input, a SHA-256 a line. Only what is missing is
+written, or (hashed) what is not what its name says; nothing is removed. Files come under other names, are held
+against their hash, and get their names when they are on the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ka_backup.config import Config
+from ka_backup.errors import BackupError, Incomplete, NoRepository, Unusable
+from ka_backup.restic import Repository, Snapshot
+
+KEY = re.compile(r"[0-9a-f]{64}")
+WHOLE, NEW = "objects", "objects-new"
+AT_ONCE = 500  # files of one restic
+HALF = ".restoring"
+
+
+def main(config: Config, arguments: list[str]) -> int:
+    """Prints as JSON how many were wanted, missing and put back."""
+    if len(arguments) != 2 or arguments[1] not in ("look", "make", "hashed"):
+        raise Unusable("Say FOLDER look|make|hashed.")
+    bucket, mode = Path(arguments[0]), arguments[1]
+    wanted = {line.strip() for line in sys.stdin if KEY.fullmatch(line.strip())}
+    lacking = {key for key in wanted if not there(place(bucket, key), key, hashed=mode == "hashed")}
+    back = 0
+    if mode != "look" and lacking:
+        back = put_back(config, bucket, lacking)
+    facts = {"wanted": len(wanted), "missing": len(lacking), "back": back}
+    sys.stdout.write(json.dumps(facts) + "\n")
+    if mode != "look" and back < len(lacking):
+        raise Incomplete(
+            f"{len(lacking) - back} of {len(lacking)} documents are in no snapshot; all others are back. "
+            "Bring them from where they came from: verify.yml and the API name documents that cannot be read."
+        )
+    return 0
+
+
+def place(bucket: Path, key: str) -> Path:
+    """Where a document lies, as app/stores/objects/keys.py has it."""
+    return bucket / "documents" / key[:2] / key[2:4] / key
+
+
+def there(path: Path, key: str, *, hashed: bool) -> bool:
+    """Whether it lies there; ``hashed``: and is what its name says."""
+    try:
+        return (hash_of(path) == key) if hashed else path.is_file()
+    except OSError:
+        return False
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def put_back(config: Config, bucket: Path, lacking: set[str]) -> int:
+    """How many came back out of the snapshots, the newest first."""
+    left = set(lacking)
+    half = bucket.parent / HALF
+    shutil.rmtree(half, ignore_errors=True)
+    try:
+        for repository, snapshot in snapshots(config):
+            if not left:
+                break
+            paths = {Path(entry.path).name: entry.path for entry in repository.ls(snapshot.id)}
+            held = sorted(left & paths.keys())
+            for some in batches(held, AT_ONCE):
+                repository.restore(snapshot.id, half, include=[paths[key] for key in some])
+                left -= set(accept(half, bucket, {key: paths[key] for key in some}))
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+    return len(lacking) - len(left)
+
+
+def accept(half: Path, bucket: Path, paths: dict[str, str]) -> Iterator[str]:
+    """Files that are what their names say get their places."""
+    for key, path in paths.items():
+        came = half / path.lstrip("/")
+        if not there(came, key, hashed=True):
+            continue
+        final = place(bucket, key)
+        final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        came.chmod(0o600)
+        sync(came)
+        came.replace(final)
+        sync(final.parent)
+        yield key
+
+
+def snapshots(config: Config) -> list[tuple[Repository, Snapshot]]:
+    """Those of raw documents; whole ones first, since they hold most, the newest first."""
+    found: list[tuple[Repository, Snapshot]] = []
+    for name in config.documents:
+        repository = Repository(config, name, reader=True)
+        try:
+            found += [(repository, one) for one in repository.snapshots() if {WHOLE, NEW} & set(one.tags)]
+        except NoRepository:
+            continue
+    if not found:
+        raise BackupError("No repository holds documents. See BackupFailed's and DocumentsNotSaved's runbooks.")
+    return sorted(found, key=lambda one: (WHOLE in one[1].tags, one[1].time), reverse=True)
+
+
+def batches(keys: list[str], size: int) -> Iterable[list[str]]:
+    """Parts of at most that size."""
+    return (keys[first : first + size] for first in range(0, len(keys), size))
+
+
+def sync(path: Path) -> None:
+    """On the disk, a file or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
