@@ -85,7 +85,7 @@ def superseded(held: Iterable[Held], policy: Policy, now: datetime) -> list[Held
 def _scheduled(
     held: list[Held], policy: Policy, now: datetime, whole: Callable[[Held], bool]
 ) -> Iterable[Held]:
-    """All of the last days, the newest, and the last of each day and week; what is not whole counts for neither."""
+    """All of the last days, the newest, and the last that is whole of each day and week."""
     ordered = sorted(held, key=lambda each: each.newest(now), reverse=True)
     since = now - timedelta(days=policy.days)
     yield from (each for each in ordered if each.newest(now) >= since)

@@ -102,8 +102,11 @@ def _hashed(place: Path, part: int) -> list[str]:
 
 
 def _write(config: Config, state: dict[str, Any]) -> None:
-    own = {name: each for name, each in state.items() if keeping.folder(config, name) is None
-           or (Path(config.url) / name).is_dir()}  # fmt: skip
+    own = {
+        name: each
+        for name, each in state.items()
+        if (place := keeping.folder(config, name)) is None or place.is_dir()
+    }
     metrics.write(
         config.metrics,
         "check",

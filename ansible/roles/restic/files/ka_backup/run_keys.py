@@ -1,7 +1,7 @@
-"""A repository for each host that writes, opened by the fleet's password and by no other: `backup keys [--look]`.
+"""A repository for each host that writes, opened by the fleet's password alone: `backup keys [--look]`.
 
-Hosts can make neither repositories nor keys themselves. While the password is replaced there are two. Prints what
-was, or would be, changed.
+Hosts themselves can make neither repositories nor keys. While the password is replaced there are two. Prints
+what was, or would be, changed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from ka_backup import keeping
@@ -32,43 +33,48 @@ def main(config: Config, arguments: list[str]) -> int:
 
 def _one(config: Config, name: str, passwords: list[Path], *, make: bool) -> list[str]:
     """What was changed of one repository."""
-    changed = []
-    own: dict[Path, str] = {}
-    for password in passwords:
-        try:
-            own[password] = _current(Repository(config, name, password=password))
-        except NoRepository:
-            if not make:
-                return [f"{name} made"]
-            Repository(config, name, password=password).init_if_missing()
-            own[password] = _current(Repository(config, name, password=password))
-            changed.append(f"{name} made")
-        except WrongPassword:
-            continue
+    own = _opened(config, name, passwords)
+    if own is None:
+        if make:
+            Repository(config, name, password=passwords[0]).init_if_missing()
+            _one(config, name, passwords, make=True)
+        return [f"{name} made"]
     if not own:
         raise WrongPassword(
             f"{name} is opened by none of the fleet's passwords; restore the fleet's secrets, "
-            "or move the folder away and run site.yml --tags repository for a new one."
+            "or move its folder away and run site.yml --tags repository for a new one."
         )
     known = Repository(config, name, password=next(iter(own)))
-    for password in passwords:
-        if password in own:
-            continue
-        changed.append(f"{name} takes another password")
-        if make:
+    lacking = [password for password in passwords if password not in own]
+    foreign = [each for each in _keys(known) if not _is_one(each, own.values())]
+    if make:
+        for password in lacking:
             known.run("key", "add", f"--new-password-file={password}")
-            own[password] = _current(Repository(config, name, password=password))
-    for each in json.loads(known.run("key", "list", "--json")):
-        if not any(
-            str(each["id"]).startswith(mine) or mine.startswith(str(each["id"])) for mine in own.values()
-        ):
-            changed.append(f"{name} takes a password no more")
-            if make:
-                known.run("key", "remove", str(each["id"]))
-    return changed
+        for each in foreign:
+            known.run("key", "remove", each)
+    return [f"{name} takes another password"] * bool(lacking) + [f"{name} takes a password no more"] * bool(
+        foreign
+    )
 
 
-def _current(repository: Repository) -> str:
-    """Id of the key that the password opens."""
-    keys = json.loads(repository.run("key", "list", "--json"))
-    return next(str(each["id"]) for each in keys if each.get("current"))
+def _opened(config: Config, name: str, passwords: list[Path]) -> dict[Path, str] | None:
+    """By password the key that it opens; None where there is no repository."""
+    own = {}
+    for password in passwords:
+        try:
+            found = json.loads(Repository(config, name, password=password).run("key", "list", "--json"))
+        except NoRepository:
+            return None
+        except WrongPassword:
+            continue
+        own[password] = next(str(each["id"]) for each in found if each.get("current"))
+    return own
+
+
+def _keys(repository: Repository) -> list[str]:
+    return [str(each["id"]) for each in json.loads(repository.run("key", "list", "--json"))]
+
+
+def _is_one(key: str, known: Iterable[str]) -> bool:
+    """restic may shorten a name."""
+    return any(key.startswith(each) or each.startswith(key) for each in known)

@@ -1,4 +1,4 @@
-"""Removes what is kept no longer: `backup retention`, and hourly `backup retention --thin`, which only forgets."""
+"""Removes what is kept no longer: `backup retention`; with --thin, hourly, copies of the spool alone."""
 
 from __future__ import annotations
 

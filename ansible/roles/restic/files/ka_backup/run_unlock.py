@@ -1,4 +1,4 @@
-"""Gives back locks of programs of this host that are no more: `backup unlock`; hosts would wait for half an hour."""
+"""Gives back locks of programs that are no more: `backup unlock`; hosts would wait for half an hour."""
 
 from __future__ import annotations
 
