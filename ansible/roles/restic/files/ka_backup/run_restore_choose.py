@@ -41,8 +41,8 @@ def target(word: str) -> tuple[datetime | None, str]:
 def plan(found: sets.Found, wanted: datetime | None, alone: bool, saved: datetime | None) -> dict[str, Any]:
     """What is to be done, for those who do it.
 
-    ``target`` is what recovery is told: a moment, or ``end``. ``until`` is the moment from which on changes are lost.
-    A set ``alone`` is recovered up to the moment at which it was made.
+    ``target`` is what recovery is told: a moment, or ``end``. ``until`` is the moment from which on changes
+    are lost. A set ``alone`` is recovered up to the moment at which it was made.
 
     Raises NoSet: nothing is saved up to the wanted moment.
     """
@@ -52,8 +52,8 @@ def plan(found: sets.Found, wanted: datetime | None, alone: bool, saved: datetim
     reached = max(filter(None, [saved, one.made_at]))
     if wanted and wanted > reached:
         raise NoSet(
-            f"{_text(wanted)} is later than what is saved ({_text(reached)}). Take an earlier moment, or none "
-            "for all that is saved."
+            f"{_text(wanted)} is later than what is saved ({_text(reached)}). "
+            "Take an earlier moment, or none for all that is saved."
         )
     return {
         "set": one.id,

@@ -1,8 +1,8 @@
-"""Put raw documents back that are missing: restore-documents FOLDER look|make|hashed, as the object store's user.
+"""Put raw documents back that are missing: restore-documents FOLDER look|make|hashed, as the store's user.
 
-FOLDER is the bucket's on this host. Reads the wanted keys from standard input, a SHA-256 a line. Only what is missing is
-written, or (hashed) what is not what its name says; nothing is removed. Files come under other names, are held
-against their hash, and get their names when they are on the disk.
+FOLDER is the bucket's on this host. Reads the wanted keys from standard input, a SHA-256 a line. Only what is
+missing is written, or (hashed) what is not what its name says; nothing is removed. Files come under other
+names, are held against their hash, and get their names when they are on the disk.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def snapshots(config: Config) -> list[tuple[Repository, Snapshot]]:
         except NoRepository:
             continue
     if not found:
-        raise BackupError("No repository holds documents. See BackupFailed's and DocumentsNotSaved's runbooks.")
+        raise BackupError("No repository holds documents: see monitoring/runbooks/DocumentsNotSaved.md.")
     return sorted(found, key=lambda one: (WHOLE in one[1].tags, one[1].time), reverse=True)
 
 

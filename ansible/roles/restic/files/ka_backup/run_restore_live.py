@@ -1,12 +1,11 @@
 """What a restore would take from a database server: restore-live FOLDER SYSTEM UNTIL QUESTIONS, as postgres.
 
-FOLDER is its data folder, SYSTEM the identifier of the database that is to come, UNTIL the moment up to which it has
-everything, QUESTIONS the knowledge base of the known questions, whose documents every new fleet has.
+FOLDER is its data folder, SYSTEM the identifier of the database that is to come, UNTIL the moment up to which
+it has everything, QUESTIONS the knowledge base of the known questions, whose documents every new fleet has.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -29,7 +28,7 @@ FROM documents d JOIN knowledge_bases k ON k.id = d.knowledge_base_id WHERE k.na
 NAME = re.compile(r"[a-z0-9-]{1,63}")
 
 
-def main(config: Config, arguments: list[str]) -> int:
+def main(_config: Config, arguments: list[str]) -> int:
     """Prints what would be lost, a sentence, or nothing."""
     if len(arguments) != 4 or not NAME.fullmatch(arguments[3]):
         raise Unusable("Say FOLDER SYSTEM UNTIL QUESTIONS.")
@@ -39,7 +38,7 @@ def main(config: Config, arguments: list[str]) -> int:
 
 
 def look(folder: Path, questions: str) -> dict[str, Any]:
-    """``system`` (empty: there is no database), ``answers``, ``documents`` (None: nobody knows) and ``newest``."""
+    """``system`` (empty: there is none), ``answers``, ``documents`` (None: nobody knows) and ``newest``."""
     try:
         system = postgres.system()
     except postgres.DatabaseAway:

@@ -1,0 +1,176 @@
+"""What a restore takes and refuses, as far as it can be said without a repository."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from ka_backup import run_restore_documents as documents
+from ka_backup.config import Config
+from ka_backup.errors import BackupError, NoSet
+from ka_backup.restic import Entry, Snapshot
+from ka_backup.run_restore_choose import of, plan, target
+from ka_backup.run_restore_live import lost, read, zoned
+from ka_backup.sets import Base, Found, Objects, Set
+
+MADE = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+SAVED = datetime(2026, 11, 23, 21, 0, 12, tzinfo=UTC)
+ONE = Set(
+    id="20261123T030000Z",
+    made_at=MADE,
+    host="postgres2",
+    system="7",
+    timeline=1,
+    start_lsn="0/2000028",
+    stop_lsn="0/2000150",
+    base=Base("postgres2", "a" * 64, 1000),
+    rows={"documents": 3, "pages": 3, "chunks": 3, "knowledge_bases": 1},
+    objects=Objects(3, "0" * 64),
+)
+FOUND = Found(ONE, "postgres2", "b" * 64)
+CONTROL = """pg_control version number:            1700
+Database system identifier:           7432198765432109876
+Database cluster state:               in production
+pg_control last modified:             Mon Nov 23 21:00:00 2026
+"""
+
+
+def test_a_word_is_a_moment_a_set_or_the_newest() -> None:
+    assert target("newest") == target("") == (None, "")
+    assert target("20261123T030000Z") == (None, "20261123T030000Z")
+    assert target("2026-11-23T22:00:12+01:00") == (SAVED, "")
+    with pytest.raises(BackupError, match="is no moment"):
+        target("2026-11-23T21:00:12")
+
+
+def test_without_a_moment_all_that_is_saved_comes_back() -> None:
+    made = plan(FOUND, None, False, SAVED)
+    assert (made["target"], made["until"], made["set"]) == ("end", "2026-11-23T21:00:12+00:00", ONE.id)
+    assert plan(FOUND, None, False, None)["until"] == "2026-11-23T03:00:00+00:00"
+
+
+def test_a_moment_is_told_to_the_millionth_of_a_second() -> None:
+    before = SAVED.replace(microsecond=250_000)
+    assert plan(FOUND, before.replace(second=1), False, SAVED)["target"] == "2026-11-23T21:00:01.250000+00:00"
+
+
+def test_a_set_alone_is_as_it_was_made() -> None:
+    assert plan(FOUND, None, True, SAVED)["target"] == "2026-11-23T03:00:00+00:00"
+
+
+def test_a_moment_that_is_not_saved_is_refused_with_the_last_that_is() -> None:
+    with pytest.raises(NoSet, match=r"2026-11-23T21:00:12\+00:00"):
+        plan(FOUND, SAVED.replace(minute=1), False, SAVED)
+
+
+def test_what_another_database_saved_later_says_nothing() -> None:
+    assert of(("wal",), "7")
+    assert of(("wal", "system-7"), "7")
+    assert not of(("wal", "system-8"), "7")
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        ({"system": "", "answers": False, "documents": None, "newest": None}, ""),
+        ({"system": "8", "answers": True, "documents": 0, "newest": None}, ""),
+        ({"system": "8", "answers": True, "documents": 5, "newest": None}, "database is there, with 5"),
+        ({"system": "8", "answers": False, "documents": None, "newest": None}, "nobody knows how many"),
+        (
+            {"system": "7", "answers": True, "documents": 3, "newest": "2026-11-20T10:00:00.5"},
+            "after 2026-11-23 21:00:12 UTC would be lost (3 documents, last change: 2026-11-20",
+        ),
+        ({"system": "7", "answers": False, "documents": None, "newest": "2026-11-23T21:00:00+00:00"}, ""),
+        (
+            {"system": "7", "answers": False, "documents": None, "newest": "2026-11-23T21:05:00+00:00"},
+            "does not run, but was written at 2026-11-23 21:05:00 UTC",
+        ),
+    ],
+    ids=[
+        "no database",
+        "a new and empty one",
+        "another with documents",
+        "another that is stopped",
+        "this one, running",
+        "this one, older than what is saved",
+        "this one, newer than what is saved",
+    ],
+)
+def test_what_is_newer_is_named_before_it_is_lost(found: dict[str, object], sentence: str) -> None:
+    said = lost(found, "7", SAVED)
+    assert sentence in said
+    assert bool(said) == bool(sentence)
+
+
+def test_a_stopped_database_is_known_by_its_control_file() -> None:
+    assert read(CONTROL) == {
+        "system": "7432198765432109876",
+        "answers": False,
+        "documents": None,
+        "newest": "2026-11-23T21:00:00+00:00",
+    }
+    assert read("pg_controldata: error: could not open file")["system"] == ""
+    assert zoned("2026-11-23T21:00:00") == "2026-11-23T21:00:00+00:00"
+
+
+class Shelf:
+    """Snapshots of documents in memory, as :class:`ka_backup.restic.Repository` gives them."""
+
+    name = "objects1"
+
+    def __init__(self, held: dict[str, dict[str, bytes]]) -> None:
+        self.held = held
+        self.asked: list[str] = []
+
+    def ls(self, snapshot: str) -> list[Entry]:
+        self.asked.append(snapshot)
+        return [Entry(path, len(content)) for path, content in self.held[snapshot].items()]
+
+    def restore(self, snapshot: str, folder: Path, include: list[str]) -> None:
+        for path in include:
+            to = folder / path.lstrip("/")
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(self.held[snapshot][path])
+
+
+def key(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def path(content: bytes) -> str:
+    return str(documents.place(Path("/data/objects/knowledge-assistant"), key(content)))
+
+
+def test_documents_come_back_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two, three = b"one", b"two", b"three"
+    shelf = Shelf({"new": {path(one): b"rotten"}, "old": {path(one): one, path(two): two}})
+    shots = [(shelf, Snapshot(name, MADE)) for name in ("new", "old")]
+    monkeypatch.setattr(documents, "snapshots", lambda _config: shots)
+    bucket = tmp_path / "objects" / "knowledge-assistant"
+    config = Config("objects1", "objects", "rest:https://backup1:8000")
+    assert documents.put_back(config, bucket, {key(one), key(two), key(three)}) == 2
+    for content in (one, two):
+        assert documents.place(bucket, key(content)).read_bytes() == content
+        assert documents.place(bucket, key(content)).stat().st_mode & 0o777 == 0o600
+    assert not documents.place(bucket, key(three)).exists()
+    assert [entry.name for entry in bucket.parent.iterdir()] == [bucket.name], "nothing half is left"
+
+
+def test_no_snapshot_is_read_once_all_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf({"new": {path(b"one"): b"one"}, "old": {}})
+    shots = [(shelf, Snapshot(name, MADE)) for name in ("new", "old")]
+    monkeypatch.setattr(documents, "snapshots", lambda _config: shots)
+    bucket = tmp_path / "knowledge-assistant"
+    config = Config("objects1", "objects", "rest:https://backup1:8000")
+    assert documents.put_back(config, bucket, {key(b"one")}) == 1
+    assert shelf.asked == ["new"]
+
+
+def test_a_file_that_is_not_what_its_name_says_counts_as_missing_when_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / key(b"one")
+    file.write_bytes(b"two")
+    assert documents.there(file, file.name, hashed=False)
+    assert not documents.there(file, file.name, hashed=True)
+    assert not documents.there(tmp_path / "none", "none", hashed=True)
