@@ -1,0 +1,232 @@
+"""Which sets could be restored now, as the repositories say and not who wrote them.
+
+A set is good when its base backup is there, the WAL leads on from it without a gap, every document that it
+names is there, and so is an escrow. What a snapshot holds never changes, so it is listed once and remembered.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ka_backup import sets, wal
+from ka_backup.config import ESCROW, Config
+from ka_backup.errors import BackupError, Incomplete, NoRepository, WrongPassword
+from ka_backup.restic import Repository, Snapshot
+
+NEWEST = 3  # sets that are looked at
+HISTORY = 1 << 20  # bytes of a timeline's history at most
+NAMED = 3  # of what is missing, as examples
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass
+class Kept:
+    """What snapshots hold, by their ids: names of WAL files, keys of documents; histories by name."""
+
+    path: Path | None = None
+    names: dict[str, list[str]] = field(default_factory=dict)
+    histories: dict[str, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    @classmethod
+    def load(cls, path: Path) -> Kept:
+        """What was remembered; nothing when that cannot be read."""
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return cls(path, dict(found["names"]), dict(found["histories"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls(path)
+
+    def save(self) -> None:
+        """Only what was asked for since: snapshots go with retention. Raises OSError."""
+        if self.path is None:
+            return
+        names = {snapshot: found for snapshot, found in self.names.items() if snapshot in self.used}
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps({"names": names, "histories": self.histories}), encoding="utf-8")
+        new.replace(self.path)
+
+    def of(self, repository: Repository, snapshot: Snapshot, wanted: Callable[[str], bool]) -> list[str]:
+        """Names of a snapshot's files."""
+        self.used.add(snapshot.id)
+        if snapshot.id not in self.names:
+            entries = (Path(entry.path) for entry in repository.ls(snapshot.id))
+            found = [path for path in entries if wanted(path.name)]
+            for path in found:
+                if wal.history_of(path.name) and path.name not in self.histories:
+                    self.histories[path.name] = unpacked(sets.dumped(repository, snapshot.id, str(path)))
+            self.names[snapshot.id] = [path.name for path in found]
+        return self.names[snapshot.id]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is in the repositories; moments are those of the newest snapshots."""
+
+    snapshots: dict[str, list[Snapshot]]
+    files: frozenset[str]
+    histories: wal.Histories
+    keys: frozenset[str] | None
+    escrow: bool
+    wal_at: datetime | None = None
+    objects_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """The newest of all sets, the newest good one, and a sentence for each thing that is wrong."""
+
+    newest: sets.Found | None
+    good: sets.Found | None
+    seen: Seen | None
+    said: list[str]
+
+
+def look(config: Config, kept: Kept) -> Look:
+    """Raises BackupError when a repository cannot be asked: nothing is known then."""
+    found, said = sets.every(config, NEWEST)
+    if not found:
+        return Look(None, None, None, [*said, "There is no set yet. Make one with backup.yml."])
+    seen = see(config, kept, min(one.set.made_at for one in found))
+
+    def good(one: sets.Found) -> str:
+        try:
+            keys = sets.keys(Repository(config, one.repository, reader=True), one)
+        except Incomplete as error:
+            return str(error)
+        return judge(one.set, keys, seen)
+
+    newest = max(found, key=lambda one: (one.set.made_at, one.set.id))
+    try:
+        best, of_newer = sets.newest_good(found, good)
+    except BackupError as error:
+        return Look(newest, None, seen, [*said, str(error)])
+    return Look(newest, best, seen, [*said, *of_newer])
+
+
+def judge(one: sets.Set, keys: Iterable[str], seen: Seen) -> str:
+    """What a set lacks, in a sentence; empty when it lacks nothing."""
+    bases = seen.snapshots.get(one.base.repository, [])
+    if not any(snapshot.id.startswith(one.base.snapshot) for snapshot in bases):
+        return f"Its base backup, {one.base.snapshot[:8]} of {one.base.repository}, is not there."
+    missing = wal.chain(seen.files, seen.histories, one.timeline, one.start_lsn, one.stop_lsn).missing
+    if missing:
+        return f"The log after it lacks {_some(missing)}."
+    lacking = sorted(set(keys) - seen.keys) if seen.keys is not None else []
+    if lacking:
+        return f"Its documents lack {_some(lacking)}."
+    if not seen.escrow:
+        return "There is no escrow of the fleet's secrets. Run backup.yml with the passphrase."
+    return ""
+
+
+def see(config: Config, kept: Kept, since: datetime) -> Seen:
+    """All that sets since a moment need. Raises BackupError."""
+    snapshots: dict[str, list[Snapshot]] = {}
+    files: set[str] = set()
+    for name in config.databases:
+        repository = Repository(config, name, reader=True)
+        snapshots[name] = _snapshots(repository)
+        for one in logs(snapshots[name], since):
+            files.update(kept.of(repository, one, _is_wal))
+    keys: set[str] | None = set() if config.documents else None
+    for name in config.documents:
+        repository = Repository(config, name, reader=True)
+        snapshots[name] = _snapshots(repository)
+        for one in documents(snapshots[name]):
+            keys = (keys or set()) | set(kept.of(repository, one, is_key))
+    return Seen(
+        snapshots,
+        frozenset(files),
+        histories(kept.histories, files),
+        None if keys is None else frozenset(keys),
+        has_escrow(config),
+        _newest(snapshots, config.databases, ("wal", "wal-closed")),
+        _newest(snapshots, config.documents, ("objects", "objects-new")),
+    )
+
+
+def logs(snapshots: Iterable[Snapshot], since: datetime) -> list[Snapshot]:
+    """Of one database's: all that were closed since a moment, and the newest of what is not closed."""
+    ordered = sorted(snapshots, key=lambda one: one.time)
+    closed = [one for one in ordered if "wal-closed" in one.tags and one.time >= since - sets.NEAR]
+    return closed + [one for one in ordered if "wal" in one.tags][-1:]
+
+
+def documents(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+    """The newest snapshot of all documents, and those of new ones since; without one, all of new ones."""
+    ordered = sorted(snapshots, key=lambda one: one.time)
+    whole = [one for one in ordered if "objects" in one.tags][-1:]
+    # one that was made while the whole was may be the older of both
+    later = [one for one in ordered if "objects-new" in one.tags]
+    return whole + [one for one in later if not whole or one.time >= whole[0].time - sets.NEAR]
+
+
+def histories(texts: dict[str, str], names: Iterable[str]) -> wal.Histories:
+    """Those that are there, by their timelines; one that makes no sense leads nowhere."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for name in names:
+        timeline = wal.history_of(name)
+        if timeline is None or name not in texts:
+            continue
+        try:
+            found[timeline] = wal.parse_history(texts[name])
+        except ValueError:
+            continue
+    return found
+
+
+def has_escrow(config: Config) -> bool:
+    """Whether somebody has ever put it there; what opens it only people know. Raises BackupError."""
+    try:
+        Repository(config, ESCROW, reader=True).run("cat", "config")
+    except WrongPassword:
+        return True
+    except NoRepository:
+        return False
+    return True
+
+
+def unpacked(content: bytes) -> str:
+    """The text of a small packed file; empty when it is no such thing."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            return file.read(HISTORY).decode("utf-8", errors="replace")
+    except (OSError, EOFError):
+        return ""
+
+
+def _snapshots(repository: Repository) -> list[Snapshot]:
+    try:
+        return repository.snapshots()
+    except NoRepository:  # a host that has never had anything to save
+        return []
+
+
+def _newest(
+    snapshots: dict[str, list[Snapshot]], names: Sequence[str], tags: tuple[str, ...]
+) -> datetime | None:
+    fit = [one.time for name in names for one in snapshots[name] if set(tags) & set(one.tags)]
+    return max(fit, default=None)
+
+
+def _is_wal(name: str) -> bool:
+    return wal.parse(name) is not None or wal.history_of(name) is not None
+
+
+def is_key(name: str) -> bool:
+    """Whether a file is a document, by its name."""
+    return _KEY.fullmatch(name) is not None
+
+
+def _some(missing: list[str]) -> str:
+    more = len(missing) - NAMED
+    return ", ".join(missing[:NAMED]) + (f" and {more} more" if more > 0 else "")
