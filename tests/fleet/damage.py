@@ -7,11 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.fleet.fleet import Fleet
-from tests.fleet.saved import FOLDER, KEEPER, figure, packs
+from tests.fleet.saved import FOLDER, KEEPER, figure
 
-CHECK = 300.0
+CHECK = 900.0
 KEPT = "/root/kept-packs"
-SEVENTHS = 7  # a check reads one of them a day
+# all of it, where a day's check reads a seventh
+CHECK_ALL = """
+unit=repository-check.service; extra=/run/systemd/system/$unit.d
+command=$(sed -n s/^ExecStart=//p /etc/systemd/system/$unit)
+mkdir -p $extra
+printf '[Service]\\nExecStart=\\nExecStart=%s --all\\n' "$command" > $extra/all.conf
+systemctl daemon-reload
+systemctl start $unit; code=$?
+rm -r $extra; systemctl daemon-reload; systemctl reset-failed $unit
+exit $code
+"""
 _NAMED = re.compile(r"\b[0-9a-f]{8,64}\b")
 Harm = Callable[[str], str]
 
@@ -40,36 +50,28 @@ def path_of(repository: str, pack: str) -> str:
     return f"{FOLDER}/{repository}/data/{pack[:2]}/{pack}"
 
 
-def in_all_sevenths(fleet: Fleet, repository: str) -> list[str]:
-    """A pack of each part of which a check reads one a day: by its first byte, as restic divides them."""
-    found: dict[int, str] = {}
-    for name in packs(fleet, repository):
-        found.setdefault(int(name[:2], 16) % SEVENTHS, name)
-    assert found, f"{repository} holds nothing"
-    return sorted(found.values())
-
-
 @contextmanager
-def damaged(fleet: Fleet, repository: str, names: Sequence[str], harm: Harm) -> Iterator[float]:
-    """These packs are harmed in the block, and as they were afterwards; when that began, in Unix time."""
+def damaged(fleet: Fleet, repository: str, names: Sequence[str], harm: Harm) -> Iterator[None]:
+    """These packs are harmed in the block, and as they were afterwards."""
     paths = [path_of(repository, name) for name in names]
     fleet.output(KEEPER, f"mkdir -p {KEPT} && cp -a {' '.join(paths)} {KEPT}/")
-    begun = float(fleet.output(KEEPER, "date +%s"))
     try:
         for path in paths:
             fleet.output(KEEPER, harm(path))
-        yield begun
+        yield
     finally:
         back = [f"cp -a {KEPT}/{name} {path}" for name, path in zip(names, paths, strict=True)]
         fleet.output(KEEPER, " && ".join([*back, f"rm -r {KEPT}"]))
 
 
-def reported(fleet: Fleet, repository: str, since: float) -> set[str]:
-    """The first eight characters of what today's check names; none, if it finds nothing wrong."""
-    done = fleet.lab.run(KEEPER, "systemctl start repository-check.service", timeout=CHECK)
+def reported(fleet: Fleet, repository: str) -> set[str]:
+    """The first eight characters of what a check of everything names; none, if it finds nothing wrong."""
+    begun = fleet.output(KEEPER, "date +%s")
+    done = fleet.lab.run(KEEPER, CHECK_ALL, timeout=CHECK)
     bad = figure(fleet, KEEPER, "ka_repository_damaged", repository=repository)
     assert bad is not None, done
+    assert bool(bad) == bool(done.returncode), done
     if not bad:
         return set()
-    told = fleet.output(KEEPER, f"journalctl -o cat --no-pager -u repository-check --since=@{since:.0f}")
+    told = fleet.output(KEEPER, f"journalctl -o cat --no-pager -u repository-check --since=@{begun}")
     return {name[:8] for name in _NAMED.findall(told)}
