@@ -17,18 +17,21 @@ if [ -s "$key.next" ] &&
   key=$key.next
 fi
 cp "$key" "$new/host.key"
+# restic reads both from one file
+cat "$new/host.crt" "$new/host.key" > "$new/host.pem"
+files="host.key host.crt host.pem ca.crt"
 
-rights() { case $1 in *.key) echo 600 ;; *) echo 644 ;; esac; }
+rights() { case $1 in *.key | *.pem) echo 600 ;; *) echo 644 ;; esac; }
 
 same() { # FOLDER USER
-  for file in host.key host.crt ca.crt; do
+  for file in $files; do
     cmp -s "$new/$file" "$1/$file" || return 1
     [ "$(stat -c '%U %a' "$1/$file")" = "$2 $(rights "$file")" ] || return 1
   done
 }
 
 put() { # FOLDER USER [SUFFIX]
-  for file in host.key host.crt ca.crt; do
+  for file in $files; do
     install -o "$2" -g "$(id -gn "$2")" -m "$(rights "$file")" "$new/$file" "$1/$file${3:-}"
     sync "$1/$file${3:-}"
   done
@@ -51,7 +54,7 @@ if ! same "$folder" root; then
   echo "$folder"
   if [ "$mode" = make ]; then
     put "$folder" root .new
-    for file in host.key host.crt ca.crt; do mv "$folder/$file.new" "$folder/$file"; done
+    for file in $files; do mv "$folder/$file.new" "$folder/$file"; done
   fi
 fi
 if [ "$mode" = make ]; then

@@ -1,7 +1,7 @@
-"""A repository for each host that writes, opened by the fleet's password alone: `backup keys [--look]`.
+"""A repository for each host that writes, opened by the fleet's password alone: `backup keys`.
 
 Hosts themselves can make neither repositories nor keys. While the password is replaced there are two. Prints
-what was, or would be, changed.
+what was changed.
 """
 
 from __future__ import annotations
@@ -20,24 +20,23 @@ from ka_backup.restic import Repository
 
 def main(config: Config, arguments: list[str]) -> int:
     """Raises BackupError."""
-    make = "--look" not in arguments
+    del arguments
     passwords = [credential(PASSWORD)]
     other = Path(os.environ["CREDENTIALS_DIRECTORY"]) / f"{PASSWORD}.other"
     if other.is_file():
         passwords.append(other)
     names = sorted({*config.repositories, *keeping.names(config)})
-    for line in (line for name in names for line in _one(config, name, passwords, make=make)):
+    for line in (line for name in names for line in _one(config, name, passwords)):
         sys.stdout.write(f"{line}\n")
     return 0
 
 
-def _one(config: Config, name: str, passwords: list[Path], *, make: bool) -> list[str]:
+def _one(config: Config, name: str, passwords: list[Path]) -> list[str]:
     """What was changed of one repository."""
     own = _opened(config, name, passwords)
     if own is None:
-        if make:
-            Repository(config, name, password=passwords[0]).init_if_missing()
-            _one(config, name, passwords, make=True)
+        Repository(config, name, password=passwords[0]).init_if_missing()
+        _one(config, name, passwords)
         return [f"{name} made"]
     if not own:
         raise WrongPassword(
@@ -47,11 +46,10 @@ def _one(config: Config, name: str, passwords: list[Path], *, make: bool) -> lis
     known = Repository(config, name, password=next(iter(own)))
     lacking = [password for password in passwords if password not in own]
     foreign = [each for each in _keys(known) if not _is_one(each, own.values())]
-    if make:
-        for password in lacking:
-            known.run("key", "add", f"--new-password-file={password}")
-        for each in foreign:
-            known.run("key", "remove", each)
+    for password in lacking:
+        known.run("key", "add", f"--new-password-file={password}")
+    for each in foreign:
+        known.run("key", "remove", each)
     return [f"{name} takes another password"] * bool(lacking) + [f"{name} takes a password no more"] * bool(
         foreign
     )
