@@ -62,7 +62,7 @@ def run(
     environment: Mapping[str, str],
     seconds: float,
     *,
-    given: str | None = None,
+    given: bytes = b"",
     to: IO[bytes] | None = None,
     folder: str | Path | None = None,
 ) -> Done:
@@ -71,7 +71,7 @@ def run(
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as words,
     ):
-        words.write((given or "").encode())
+        words.write(given)
         words.seek(0)
         with subprocess.Popen(
             command,

@@ -39,7 +39,7 @@ KEYS = {
 }
 INCOMPLETE, LOCKED = 3, 11
 CODES: dict[int, tuple[type[BackupError], str]] = {
-    10: (NoRepository, "There is no repository {where}; the first backup of its host makes it."),
+    10: (NoRepository, "There is no repository {where}; run site.yml --tags backup, which makes it."),
     LOCKED: (RepositoryLocked, "{where} is locked for longer than this waits ({said}); try again later."),
     12: (WrongPassword, "{where} has no key for this password; run rotate.yml --tags secrets to its end."),
     130: (BackupError, "restic was interrupted at {where}; run it again."),
@@ -101,26 +101,30 @@ class Repository:
     def run(
         self,
         *args: str,
-        input: str | None = None,  # noqa: A002 -- as subprocess calls it
+        input: str = "",  # noqa: A002 -- as subprocess calls it
+        data: bytes = b"",
         seconds: float = SHORT,
         to: IO[bytes] | None = None,
         folder: str | Path | None = None,
     ) -> str:
-        """What ``restic ARGS`` prints; anything but success raises."""
+        """What ``restic ARGS`` prints, given text or bytes to read; anything but success raises."""
+        given = data or input.encode()
         until = time.monotonic() + seconds
-        done = self._once(args, seconds, given=input, to=to, folder=folder)
+        done = self._once(args, seconds, given=given, to=to, folder=folder)
         if done.code == LOCKED and not self.reader and not done.ended:
             # what a host has left behind that lost its power is no lock any more
             self._once(("unlock",), SHORT)
-            done = self._once(args, max(ANSWERS, until - time.monotonic()), given=input, to=to, folder=folder)
+            done = self._once(args, max(ANSWERS, until - time.monotonic()), given=given, to=to, folder=folder)
         self._judge(done, seconds)
         return done.out
 
     def init_if_missing(self) -> None:
-        """Afterwards it is there, whoever made it."""
+        """Afterwards it is there, whoever made it; on the backup host, that alone may make one."""
         try:
             self.run("cat", "config")
         except NoRepository:
+            if self.config.url.startswith("rest:"):
+                raise
             try:
                 self.run("init")
             except BackupError as error:
@@ -224,7 +228,7 @@ class Repository:
         self,
         args: Sequence[str],
         seconds: float,
-        given: str | None = None,
+        given: bytes = b"",
         to: IO[bytes] | None = None,
         folder: str | Path | None = None,
     ) -> process.Done:

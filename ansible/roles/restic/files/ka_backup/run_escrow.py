@@ -1,0 +1,107 @@
+"""What makes a fleet this fleet, for the day when nothing else of it is left: `backup escrow state|save|fetch`.
+
+It lies in a repository whose password is a passphrase that people keep; no host knows it. Standard input is JSON
+with ``passphrase``, to save also ``content`` (Base64) and ``sha256``, and to reach a bucket before there are any
+credentials ``s3_access_key`` and ``s3_secret_key``. State prints the SHA-256 of what was saved last, fetch the
+newest content.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ka_backup import keeping
+from ka_backup.config import ESCROW, Config
+from ka_backup.errors import BackupError, NoSet, Unusable, WrongPassword
+from ka_backup.restic import KEYS, Repository
+
+TAG = "escrow"
+NAME = "escrow.tar"
+STATE = "escrow.json"
+
+
+def main(config: Config, arguments: list[str]) -> int:
+    """Raises BackupError."""
+    if arguments == ["state"]:
+        sys.stdout.write(str(keeping.read(STATE).get("sha256", "")) + "\n")
+        return 0
+    if arguments not in (["save"], ["fetch"]):
+        raise Unusable("it is called with state, save or fetch.")
+    given = _given()
+    with _repository(config, given) as repository:
+        try:
+            if arguments == ["save"]:
+                save(repository, given)
+            else:
+                fetch(repository)
+        except WrongPassword as error:
+            raise WrongPassword(
+                f"This is not the passphrase of the escrow in {repository.where}; "
+                "give the right one, or move that folder away for a new one."
+            ) from error
+    return 0
+
+
+def save(repository: Repository, given: dict[str, Any]) -> None:
+    """Once it is there, and whole, its hash is remembered."""
+    try:
+        content = base64.b64decode(str(given["content"]), validate=True)
+        digest = str(given["sha256"])
+    except (KeyError, binascii.Error) as error:
+        raise Unusable("standard input lacks content or sha256; run backup.yml.") from error
+    repository.init_if_missing()
+    words = ["backup", "--json", "--quiet", f"--host={ESCROW}", f"--tag={TAG}", f"--tag=sha256-{digest}"]
+    repository.run(*words, "--stdin", f"--stdin-filename={NAME}", data=content)
+    if repository.snapshots([TAG])[-1].tags != (TAG, f"sha256-{digest}"):
+        raise BackupError(
+            f"What was saved is not the newest in {repository.where}; see the clock of this host."
+        )
+    keeping.remember(STATE, {"sha256": digest})
+    sys.stdout.write(f"{digest}\n")
+
+
+def fetch(repository: Repository) -> None:
+    """The newest, as Base64."""
+    found = repository.snapshots([TAG])
+    if not found:
+        raise NoSet(f"Nothing is in escrow in {repository.where}; run backup.yml while the fleet is there.")
+    with tempfile.TemporaryFile(dir=os.environ["RUNTIME_DIRECTORY"]) as file:
+        repository.dump(found[-1].id, f"/{NAME}", file)
+        file.seek(0)
+        sys.stdout.write(base64.b64encode(file.read()).decode() + "\n")
+
+
+def _given() -> dict[str, Any]:
+    try:
+        found = json.load(sys.stdin)
+    except ValueError as error:
+        raise Unusable("standard input is no JSON; run backup.yml or disaster.yml.") from error
+    if not isinstance(found, dict) or not str(found.get("passphrase", "")):
+        raise Unusable("standard input lacks the passphrase; set escrow_passphrase_file.")
+    return found
+
+
+@contextmanager
+def _repository(config: Config, given: dict[str, Any]) -> Iterator[Repository]:
+    """The passphrase lies in memory alone, for restic to read."""
+    if "RUNTIME_DIRECTORY" not in os.environ:
+        raise Unusable("RUNTIME_DIRECTORY is not set; run backup.yml or disaster.yml.")
+    with tempfile.TemporaryDirectory(dir=os.environ["RUNTIME_DIRECTORY"]) as folder:
+        password = Path(folder) / "passphrase"
+        password.write_text(str(given["passphrase"]), encoding="utf-8")
+        if given.get("s3_access_key"):
+            for name in KEYS.values():
+                (Path(folder) / name).write_text(
+                    str(given[name.removeprefix("ka.backup.")]), encoding="utf-8"
+                )
+            os.environ["CREDENTIALS_DIRECTORY"] = folder
+        yield Repository(config, ESCROW, password=password)
