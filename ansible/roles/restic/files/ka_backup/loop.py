@@ -1,4 +1,4 @@
-"""A program that does the same again and again, tells systemd and node exporter, and ends when it is asked to."""
+"""A program that does the same again and again, tells systemd and node exporter, and ends when asked to."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Teller:
         self._now: dict[str, str] = {}
 
     def trouble(self, what: str, sentence: str) -> None:
-        """``what`` names the state; another sentence for the same is told only once things were well between."""
+        """``what`` names the state; the same is told again only once it was well between."""
         if what not in self._now:
             self._say(f"{sentence}\n")
         self._now[what] = sentence
@@ -101,7 +101,7 @@ class Loop:
         try:
             metrics.write(self._folder, self._name, self._work.figures())
         except OSError as error:
-            self._teller.trouble("figures", f"Figures cannot be written: {error}. Run site.yml --tags exporters.")
+            self._teller.trouble("figures", f"No figures: {error}. Run site.yml --tags exporters.")
         else:
             self._teller.well("figures")
         notify(f"STATUS={self._teller.state}")

@@ -1,4 +1,4 @@
-"""The database on this host: SQL through its Unix socket as the OS user, and Patroni's view of the cluster."""
+"""The database on this host: SQL through its Unix socket, and Patroni's view of all servers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import os
 import ssl
 import subprocess
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
+from ka_backup.config import Config
 from ka_backup.errors import BackupError
 
 SOCKET = "/run/postgresql"
@@ -67,7 +69,7 @@ SELECT json_build_object('file', :'file', 'at', extract(epoch FROM max(at))) FRO
 
 
 def mark(socket: str = SOCKET) -> tuple[str, float]:
-    """Write the moment into the database and end the segment; the segment's name, and the moment. Primary only."""
+    """On the primary: write the moment into the database, end the segment; its name, and the moment."""
     found = ask(MARKER, socket=socket, seconds=10)
     return str(found["file"]), float(found["at"])
 
@@ -102,12 +104,12 @@ def content(database: str = "assistant", socket: str = SOCKET) -> dict[str, Any]
     return found
 
 
-def members(host: str, ca: str) -> list[dict[str, Any]]:
+def members(config: Config) -> list[dict[str, Any]]:
     """All servers as Patroni on this host sees them; raises DatabaseAway."""
     try:
-        connection = http.client.HTTPSConnection(
-            host, PATRONI, timeout=10, context=ssl.create_default_context(cafile=ca or None)
-        )
+        # the repository's may be another authority
+        context = ssl.create_default_context(cafile=Path(config.certificate).parent / "ca.crt")
+        connection = http.client.HTTPSConnection(config.host, PATRONI, timeout=10, context=context)
         try:
             connection.request("GET", "/cluster")
             answer = connection.getresponse()

@@ -1,12 +1,13 @@
-"""WAL as files: names, what is missing between two positions over timelines, and the spool that it is kept in.
+"""WAL as files: names, what is missing between positions over timelines, and the spool that it is kept in.
 
-Names and histories: PostgreSQL's manual, "Continuous Archiving", and src/include/access/xlog_internal.h; segments
-have 16 MiB. In the spool each file is packed: NAME.gz.
+Names and histories: PostgreSQL's manual, "Continuous Archiving", and src/include/access/xlog_internal.h;
+segments have 16 MiB. In the spool each file is packed: NAME.gz.
 """
 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -67,7 +68,7 @@ def history_of(name: str) -> int | None:
 
 
 def parse_history(text: str) -> list[tuple[int, int]]:
-    """What a history says: earlier timelines, each with the position at which it was left. Raises ValueError."""
+    """Earlier timelines, each with the position at which it was left; raises ValueError."""
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     return [(int(words[0]), number(words[1])) for words in lines if words]
 
@@ -76,8 +77,8 @@ def parse_history(text: str) -> list[tuple[int, int]]:
 class Chain:
     """What can be recovered from a position on.
 
-    ``timeline`` is the newest that can be reached; ``missing`` are names of segments that nobody has up to its
-    newest one; ``last`` is the newest segment before the first of those, and ``end`` the position after it.
+    ``timeline`` is the newest that can be reached; ``missing`` are names of segments up to its newest one
+    that nobody has; ``last`` is the newest segment before the first of those, ``end`` the position after it.
     """
 
     timeline: int
@@ -99,12 +100,12 @@ def chain(names: Iterable[str], histories: Histories, timeline: int, start: str,
     # where each timeline on the way begins; a segment is read from the newest that has begun by then
     begins = [(timeline, first)]
     path = [*histories.get(target, []), (target, 0)] if target != timeline else []
-    for (old, left), (new, _) in zip(path, path[1:], strict=False):
+    for (old, left), (new, _) in itertools.pairwise(path):
         if old >= timeline:
             begins.append((new, left // SEGMENT))
     newest = max([index for line, index in there if line == target], default=-1)
-    newest = max(newest, begins[-1][1] if target != timeline else -1)
-    missing, last, end = [], "", max(held, begin)
+    missing: list[str] = []
+    last, end = "", max(held, begin)
     in_base = range(first, held // SEGMENT + 1) if stop else range(0)
     for index in range(first, newest + 1):
         line = max(new for new, since in begins if since <= index)
@@ -185,7 +186,7 @@ def remove(folder: Path) -> None:
 
 
 def thin(spool: Path, now: float, seconds: float, most: int) -> int:
-    """Remove from a standby's `current` what is older than that, or too much, oldest first; the number of files.
+    """Remove from a standby's `current` what is too old, or too much, oldest first; how many files.
 
     The primary keeps and saves the same; a standby only needs the newest, for the case that it takes over.
     """
