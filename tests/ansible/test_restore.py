@@ -59,6 +59,21 @@ def test_what_is_not_meant_touches_no_host(options: list[str], sentence: str, tm
     assert sentence in refused("restore.yml", options, tmp_path)
 
 
+@needs_ansible
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "This fleet is called example, not “”. Nothing was touched."),
+        (["-e", "disaster_confirm=exampel"], "not “exampel”. Nothing was touched."),
+        (["-e", "disaster_confirm=example"], "The escrow needs its passphrase"),
+        (["-e", "disaster_confirm=example", "--limit", "api"], "run it without --limit"),
+    ],
+    ids=["no name", "a wrong name", "no passphrase", "some hosts"],
+)
+def test_no_fleet_is_made_anew_unless_it_is_meant(options: list[str], sentence: str, tmp_path: Path) -> None:
+    assert sentence in refused("disaster.yml", options, tmp_path)
+
+
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
     """A folder with a systemctl that only remembers that it was called."""
