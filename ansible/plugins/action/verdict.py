@@ -45,6 +45,7 @@ class ActionModule(ActionBase):
             *disks(fleet),
             *ports(fleet, arguments["ports"]),
             *units(fleet),
+            *backups(fleet),
         ]
         result.update(changed=False, problems=list(dict.fromkeys(problems)), facts=list(facts(fleet, hosts)))
         result["parts"] = fleet.found
@@ -279,6 +280,25 @@ def units(fleet: Fleet) -> Iterator[str]:
             yield f"{name}'s clock is {abs(offset):.1f} s {way} the controller's: see there: chronyc tracking"
 
 
+def backups(fleet: Fleet) -> Iterator[str]:
+    """Jobs that have failed, sets that could not be restored, repositories that are damaged."""
+    for name, found in fleet.each("figures"):
+        for one in found:
+            what, value = one["labels"].get("what", ""), one["value"]
+            if one["name"] == "ka_backup_failed" and value:
+                yield f"{name}: the backup of {what} fails. See there: journalctl -u backup-{what}"
+            elif one["name"] == "ka_backup_set_good" and not value:
+                which = f"the newest set, {one['labels'].get('id', '')}, could not be restored"
+                yield f"{name}: {which}. See there: journalctl -u backup-sets; then: backup.yml"
+            elif one["name"] == "ka_drill_passed" and not value:
+                yield f"{name}: the last drill did not pass. See there: journalctl -u drill; then: drill.yml"
+            elif one["name"] == "ka_repository_damaged" and value:
+                what = (
+                    f"{value:.0f} files of the repository {one['labels'].get('repository', '')} are damaged"
+                )
+                yield f"{name}: {what}. See there: journalctl -u repository-check; then: backup.yml"
+
+
 def facts(fleet: Fleet, hosts: Mapping[str, Any]) -> Iterator[str]:
     """One line for each thing that people want to know."""
     reached = [name for name, parts in fleet.parts.items() if parts]
@@ -297,12 +317,31 @@ def facts(fleet: Fleet, hosts: Mapping[str, Any]) -> Iterator[str]:
             yield f"database: {primary} is primary; {'; '.join(standbys) or 'no standby'}"
     leaders = sorted({one["leader"] for _, one in fleet.each("etcd")})
     yield f"etcd: {len(list(fleet.each('etcd')))} members answer; leader {', '.join(leaders) or 'none'}"
+    yield from _saved(fleet)
     ends = [(one["days"], name) for name, all_ in fleet.each("certificates") for one in all_ if "days" in one]
     if ends:
         yield f"certificates: the first to end holds {min(ends)[0]} days more, on {min(ends)[1]}"
     space = [(disk["percent"], name, disk["mount"]) for name, all_ in fleet.each("disks") for disk in all_]
     if space:
         yield f"disks: the fullest has {min(space)[0]:.0f} % free: {min(space)[2]} of {min(space)[1]}"
+
+
+def _saved(fleet: Fleet) -> Iterator[str]:
+    """What would be lost, and how long it would take, by the last drill."""
+    figures = {
+        (one["name"], *one["labels"].values()): one["value"]
+        for _, found in fleet.each("figures")
+        for one in found
+    }
+    good = "ka_backup_set_timestamp_seconds"
+    sets = [(value, *key[1:]) for key, value in figures.items() if key[0] == good]
+    if sets:
+        yield f"backup: the newest set that could be restored is {max(sets)[-1]}"
+    took = "ka_drill_rto_seconds"
+    names = [("ka_drill_rpo_seconds",), (took, "database"), (took, "answers")]
+    if all(name in figures for name in names):
+        rpo, database, whole = (f"{figures[name]:.0f} s" for name in names)
+        yield f"drill: the last one lost {rpo}; it took {database} to the database, {whole} to right answers"
 
 
 def _standby(standby: Parts) -> str:

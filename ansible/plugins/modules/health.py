@@ -35,6 +35,7 @@ options:
   patroni: {type: int, default: 0, description: Port of Patroni.}
   etcd: {type: int, default: 0, description: Port of etcd for clients.}
   balancer: {type: str, default: "", description: "Socket of HAProxy's master process."}
+  figures: {type: str, default: "", description: Folder with figures of backups; empty for none.}
 author: [The knowledge assistant]
 """
 EXAMPLES = """
@@ -60,10 +61,14 @@ SPEC: dict[str, dict[str, Any]] = {
     "patroni": {"type": "int", "default": 0},
     "etcd": {"type": "int", "default": 0},
     "balancer": {"type": "str", "default": ""},
+    "figures": {"type": "str", "default": ""},
 }
 TIMEOUT = 5.0
 TABLE = ("inet", "knowledge_assistant")
 POSTGRES = 5432
+# https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format, as ka_backup writes it
+SAMPLE = re.compile(r"^(ka_\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+LABEL = re.compile(r'(\w+)="((?:\\.|[^"\\])*)"')
 # PostgreSQL's manual, "Message Formats", SSLRequest: length 8, code 80877103
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 REPLICATION = """
@@ -96,6 +101,7 @@ class Host:
             "patroni": self.database,
             "etcd": self.etcd,
             "balancer": self.backends,
+            "figures": self.backups,
         }
         return found | {name: look for name, look in own.items() if self.wanted[name]}
 
@@ -204,6 +210,14 @@ class Host:
             for row in rows
             if row.get("check_status") is not None
         ]
+
+    def backups(self) -> list[dict[str, Any]]:
+        """What programs of backups have measured here: name, labels, value."""
+        found = []
+        for path in sorted(Path(self.wanted["figures"]).glob("backup-*.prom")):
+            for name, labels, value in SAMPLE.findall(path.read_text(encoding="utf-8")):
+                found.append({"name": name, "labels": dict(LABEL.findall(labels)), "value": float(value)})
+        return found
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.tls / "ca.crt"))

@@ -20,7 +20,7 @@ Figures = dict[str, tuple[str, metrics.Samples]]
 def main(config: Config, arguments: Sequence[str]) -> int:
     """0 when the repositories could be read, whatever was found. Raises BackupError, OSError."""
     del arguments
-    folder = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/ka-backup"))
+    folder = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/ka-sets"))
     since = begun(folder / "since")
     try:
         kept = watch.Kept.load(folder / "snapshots.json")
