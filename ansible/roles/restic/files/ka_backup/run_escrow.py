@@ -1,9 +1,9 @@
-"""What makes a fleet this fleet, for the day when nothing else of it is left: `backup escrow state|save|fetch`.
+"""What makes a fleet this fleet, for the day when nothing else of it is left: `backup escrow save`.
 
-It lies in a repository whose password is a passphrase that people keep; no host knows it. Standard input is JSON
-with ``passphrase``, to save also ``content`` (Base64) and ``sha256``, and to reach a bucket before there are any
-credentials ``s3_access_key`` and ``s3_secret_key``. State prints the SHA-256 of what was saved last, fetch the
-newest content.
+It lies in a repository whose password is a passphrase that people keep; no host knows it. Standard input is
+JSON with ``passphrase``, to save also ``content`` (Base64) and ``sha256``, and to reach a bucket before there
+are credentials ``s3_access_key`` and ``s3_secret_key``. `state` prints the SHA-256 of what was saved last,
+`fetch` the newest content.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ STATE = "escrow.json"
 def main(config: Config, arguments: list[str]) -> int:
     """Raises BackupError."""
     if arguments == ["state"]:
-        sys.stdout.write(str(keeping.read(STATE).get("sha256", "")) + "\n")
+        place = keeping.folder(config, ESCROW)
+        there = place is None or (place / "config").is_file()
+        sys.stdout.write(str(keeping.read(STATE).get("sha256", "") if there else "") + "\n")
         return 0
     if arguments not in (["save"], ["fetch"]):
         raise Unusable("it is called with state, save or fetch.")
@@ -61,7 +63,7 @@ def save(repository: Repository, given: dict[str, Any]) -> None:
     repository.init_if_missing()
     words = ["backup", "--json", "--quiet", f"--host={ESCROW}", f"--tag={TAG}", f"--tag=sha256-{digest}"]
     repository.run(*words, "--stdin", f"--stdin-filename={NAME}", data=content)
-    if repository.snapshots([TAG])[-1].tags != (TAG, f"sha256-{digest}"):
+    if f"sha256-{digest}" not in repository.snapshots([TAG])[-1].tags:
         raise BackupError(
             f"What was saved is not the newest in {repository.where}; see the clock of this host."
         )
