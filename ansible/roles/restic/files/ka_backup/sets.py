@@ -1,9 +1,9 @@
 """Sets: what was saved together, as a manifest, and which of them leads to a wanted moment.
 
-A set is a snapshot tagged ``set`` with two files: ``set.json`` (the manifest) and ``objects.txt`` (the keys of all
-raw documents, a line each, sorted). It is written after its base backup has ended, so that ``made_at`` is a moment
-at which the database can be recovered. Manifests come out of a repository into which another host writes: they are
-read as if somebody hostile had written them.
+A set is a snapshot tagged ``set`` with two files: ``set.json`` (the manifest) and ``objects.txt`` (the keys of
+all raw documents, a line each, sorted). It is written after its base backup has ended, so that ``made_at`` is a
+moment to which the database can be recovered. Manifests come out of a repository into which another host writes:
+they are read as if somebody hostile had written them.
 """
 
 from __future__ import annotations
@@ -178,9 +178,7 @@ def moment(text: str) -> datetime:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise BackupError(
-        f"'{text[:40]}' is no moment. Write it with its zone, as 2026-11-23T21:00:00Z or 2026-11-23 22:00:00+01:00."
-    )
+    raise BackupError(f"'{text[:40]}' is no moment. Write it with its zone, as 2026-11-23T21:00:00Z.")
 
 
 def lsn(text: str) -> int:
@@ -202,13 +200,13 @@ def decode_objects(content: bytes, wanted: Objects) -> list[str]:
     same = hashlib.sha256(content).hexdigest() == wanted.sha256 and len(keys) == wanted.count
     if not same or not all(map(_SHA256.fullmatch, keys)):
         raise Incomplete(
-            f"{OBJECTS} is not what {MANIFEST} says ({len(keys)} keys, {wanted.count} expected). Take another set."
+            f"{OBJECTS} is not what {MANIFEST} says ({len(keys)} keys, not {wanted.count}). Take another set."
         )
     return keys
 
 
 def choose(sets: Iterable[Found], wanted: datetime | None = None, system: str = "") -> Found:
-    """The set to begin with on the way to a moment: the newest that was made by then; None: the newest of all.
+    """The set to begin with on the way to a moment: the newest made by then; None: the newest of all.
 
     Args:
         sets: in any order.
@@ -227,7 +225,7 @@ def choose(sets: Iterable[Found], wanted: datetime | None = None, system: str = 
     if not fit:
         raise NoSet(
             f"No set is as old as {wanted:%Y-%m-%d %H:%M:%S} UTC. "
-            f"The oldest is {ours[-1].set.id}; nothing before {ours[-1].set.made_at:%Y-%m-%d %H:%M:%S} UTC can be restored."
+            f"The oldest is {ours[-1].set.id}: take a later moment."
         )
     return fit[0]
 
@@ -235,11 +233,12 @@ def choose(sets: Iterable[Found], wanted: datetime | None = None, system: str = 
 def newest_good(
     sets: Iterable[Found], good: Callable[[Found], str], wanted: datetime | None = None
 ) -> tuple[Found, list[str]]:
-    """The newest set made by the wanted moment of which ``good`` has nothing to complain, and what was said of newer ones.
+    """The newest good set made by the wanted moment, and what was said of newer ones.
 
     ``good`` returns the empty text, or a sentence why a set is not to be used. Raises :class:`NoSet`.
     """
-    left, said, system = list(sets), [], ""
+    left, system = list(sets), ""
+    said: list[str] = []
     while True:
         try:
             one = choose(left, wanted, system)
@@ -276,7 +275,9 @@ def read(repository: Repository, snapshot: Snapshot) -> Found:
     """The set in a snapshot. Raises :class:`Incomplete`, and what the repository raises."""
     paths = {Path(entry.path).name: entry for entry in repository.ls(snapshot.id)}
     if MANIFEST not in paths or paths[MANIFEST].size > LARGEST:
-        raise Incomplete(f"Snapshot {snapshot.id[:8]} is tagged '{TAG}' and has no {MANIFEST}. Take another set.")
+        raise Incomplete(
+            f"Snapshot {snapshot.id[:8]} is tagged '{TAG}' and has no {MANIFEST}. Take another set."
+        )
     text = dumped(repository, snapshot.id, paths[MANIFEST].path).decode("utf-8", errors="replace")
     objects = paths[OBJECTS].path if OBJECTS in paths else "/" + OBJECTS
     return Found(decode(text), repository.name, snapshot.id, objects)
