@@ -1,7 +1,8 @@
 """base: the daily base backup and its set, by the server whose turn it is, or where a file asks for it.
 
-It is the turn of the first healthy replica, or of the primary when it is alone. ``base-now`` in the spool asks
-for one in any case; so does ``wanted``, which says that files are missing, and goes once one was begun after it.
+It is the turn of the first healthy replica, or of the primary when it is alone. ``base-now`` in the spool
+asks for one in any case; so does ``wanted``, which says that files are missing, and goes once one was begun
+after it.
 """
 
 from __future__ import annotations

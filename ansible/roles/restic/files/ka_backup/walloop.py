@@ -1,7 +1,7 @@
 """What backup-wal.service does: WAL from the spool into the repository, a mark of the time into the database.
 
-Every server keeps its WAL in its spool; the primary's is saved. A standby has the newest hour at hand, so that
-nothing is missing between two timelines when it takes over. What was kept as primary is never thinned.
+Every server keeps its WAL in its spool; the primary's is saved. A standby has the newest hour at hand, so
+that nothing is missing between two timelines when it takes over. What was kept as primary is never thinned.
 """
 
 from __future__ import annotations
