@@ -12,11 +12,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ka_backup import sets, wal
+from ka_backup import gather, sets, wal
 from ka_backup.config import ESCROW, Config
 from ka_backup.errors import BackupError, Incomplete, NoRepository, WrongPassword
 from ka_backup.restic import Repository, Snapshot
@@ -95,7 +95,10 @@ def look(config: Config, kept: Kept) -> Look:
     found, said = sets.every(config, NEWEST)
     if not found:
         return Look(None, None, None, [*said, "There is no set yet. Make one with backup.yml."])
-    seen = see(config, kept, min(one.set.made_at for one in found))
+    newest = max(found, key=lambda one: (one.set.made_at, one.set.id))
+    ours = [one.set for one in found if one.set.system == newest.set.system]
+    since = min(one.made_at - timedelta(seconds=one.seconds) for one in ours)
+    seen = see(config, kept, newest.set.system, since)
 
     def good(one: sets.Found) -> str:
         try:
@@ -104,7 +107,6 @@ def look(config: Config, kept: Kept) -> Look:
             return str(error)
         return judge(one.set, keys, seen)
 
-    newest = max(found, key=lambda one: (one.set.made_at, one.set.id))
     try:
         best, of_newer = sets.newest_good(found, good)
     except BackupError as error:
@@ -128,15 +130,15 @@ def judge(one: sets.Set, keys: Iterable[str], seen: Seen) -> str:
     return ""
 
 
-def see(config: Config, kept: Kept, since: datetime) -> Seen:
-    """All that sets since a moment need. Raises BackupError."""
+def see(config: Config, kept: Kept, system: str, since: datetime) -> Seen:
+    """All that sets of a database since a moment need. Raises BackupError."""
     snapshots: dict[str, list[Snapshot]] = {}
     files: set[str] = set()
     for name in config.databases:
         repository = Repository(config, name, reader=True)
         snapshots[name] = _snapshots(repository)
-        for one in logs(snapshots[name], since):
-            files.update(kept.of(repository, one, _is_wal))
+        for one in gather.needed(snapshots[name], system, since):
+            files.update(kept.of(repository, one, is_wal))
     keys: set[str] | None = set() if config.documents else None
     for name in config.documents:
         repository = Repository(config, name, reader=True)
@@ -152,13 +154,6 @@ def see(config: Config, kept: Kept, since: datetime) -> Seen:
         _newest(snapshots, config.databases, ("wal", "wal-closed")),
         _newest(snapshots, config.documents, ("objects", "objects-new")),
     )
-
-
-def logs(snapshots: Iterable[Snapshot], since: datetime) -> list[Snapshot]:
-    """Of one database's: all that were closed since a moment, and the newest of what is not closed."""
-    ordered = sorted(snapshots, key=lambda one: one.time)
-    closed = [one for one in ordered if "wal-closed" in one.tags and one.time >= since - sets.NEAR]
-    return closed + [one for one in ordered if "wal" in one.tags][-1:]
 
 
 def documents(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
@@ -218,7 +213,8 @@ def _newest(
     return max(fit, default=None)
 
 
-def _is_wal(name: str) -> bool:
+def is_wal(name: str) -> bool:
+    """Whether a file is of the WAL, by its name."""
     return wal.parse(name) is not None or wal.history_of(name) is not None
 
 
