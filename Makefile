@@ -12,11 +12,13 @@ OPS := .venv-ops
 # in this order: what a quiet fleet shows comes before what breaks it
 FLEET := site verbs sandbox metrics dashboards alerts ports faults_database faults_services
 DEPLOY := deploy deploy_interrupted drain
+RESTORE := backup restore
 FLEET_SLOW := pages metrics_site logs delivery alerts_slow runbooks faults_slow balancer restarts access secrets rotate destroy limits_qemu alerts_clock_qemu \
-  scale deploy_refused deploy_lost deploy_secrets promotion patch refresh alerts_deploy
+  scale deploy_refused deploy_lost deploy_secrets promotion patch refresh alerts_deploy \
+  plan backup_clock_qemu backup_troubles
 
 .PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible monitoring-test nix-test image image-fast image-test lab lab-down \
-  lab-test fleet-test fleet-slow fleet-soak fleet-watch deploy-test closure deploy rollback verify promote lint format lock clean
+  lab-test fleet-test fleet-slow fleet-soak fleet-watch fleet-losing deploy-test restore-test disaster-test closure deploy rollback verify promote lint format lock clean
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -89,6 +91,14 @@ deploy-test: setup-dev setup-ops ## Releases, good and bad, deployed under load 
 	@tools/lab prepare
 	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(DEPLOY)) $(OPTIONS)
 
+restore-test: setup-dev setup-ops ## Backups made, read, harmed; what was lost restored; a drill (root, an image)
+	@tools/lab prepare
+	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(RESTORE)) $(OPTIONS)
+
+disaster-test: setup-dev setup-ops ## All lost but the repository, and one command (root, an image; an hour at most)
+	@tools/lab prepare
+	$(PYTEST) tests/fleet/test_disaster.py $(OPTIONS)
+
 fleet-slow: setup-dev setup-ops ## All else that is tested on a fleet (root, an image made with --stand-in; two hours)
 	@tools/lab prepare
 	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(FLEET_SLOW)) $(OPTIONS)
@@ -100,6 +110,10 @@ fleet-soak: setup-dev setup-ops ## Faults of the fleet again and again, and thei
 fleet-watch: setup-dev setup-ops ## What watching costs, and whether a quiet fleet is quiet (root, half an hour)
 	@tools/lab prepare
 	$(PYTHON) -m tests.fleet.watching $(OPTIONS)
+
+fleet-losing: setup-dev setup-ops ## Databases lost again and again: what is missing, how long it takes, what backups cost (root, hours)
+	@tools/lab prepare
+	$(PYTHON) -m tests.fleet.losing $(OPTIONS)
 
 closure: ## Build the closure, sign it, keep it in build/release; OPTIONS=--stand-in where GitHub is out of reach
 	@tools/release.sh $(OPTIONS)

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -181,13 +181,19 @@ def running_fleet(lab: Lab, home: Path) -> Iterator[Fleet]:
         fleet.close()
 
 
-def bring_up(name: str, hosts: Sequence[str] = ("full",)) -> tuple[Lab, Path]:
-    """The lab ``name``, made if it isn't up, and the home for its operator. site.yml was not run on it."""
+def bring_up(name: str, hosts: Sequence[str] = ("full",), disk: int = 0) -> tuple[Lab, Path]:
+    """The lab ``name``, made if it isn't up, and the home for its operator. site.yml was not run on it.
+
+    Data disks have at least ``disk`` GiB, which take up no room until they are used.
+    """
     lab = Lab.named(name)
     try:
         lab.record()
     except LabError:
-        creation.up(lab.place, topology.choose(hosts), image.inspect(image.chosen(None)))
+        plans = [
+            replace(plan, disk=max(plan.disk, disk)) if plan.disk else plan for plan in topology.choose(hosts)
+        ]
+        creation.up(lab.place, plans, image.inspect(image.chosen(None)))
     return lab, FOLDER / name
 
 

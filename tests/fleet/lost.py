@@ -52,12 +52,6 @@ class Loss:
         """Age of the oldest write that is missing; 0 where none is."""
         return max(self.ages, default=0.0)
 
-    @property
-    def harmed(self) -> dict[str, list[str]]:
-        """What is there and is not as it should be."""
-        found = asdict(self.audit)
-        return {key: found[key] for key in ("doubled", "damaged", "unready", "unanswered") if found[key]}
-
     def record(self) -> Record:
         """All figures, ready for JSON."""
         return {
@@ -65,11 +59,17 @@ class Loss:
             "missing": len(self.ages),
             "oldest": round(self.oldest, 1),
             "later": self.later,
-            "harmed": self.harmed,
+            "harmed": harm(self.audit),
             "hosts": round(self.hosts, 1),
             "database": round(self.database, 1),
             "answers": round(self.answers, 1),
         }
+
+
+def harm(audit: Audit) -> dict[str, list[str]]:
+    """What is there and is not as it should be."""
+    found = asdict(audit)
+    return {key: found[key] for key in ("doubled", "damaged", "unready", "unanswered") if found[key]}
 
 
 def note(what: str, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""A clock an hour off where documents are saved: on the one host with a kernel, and so a clock, of its own."""
+"""A clock an hour off where documents are saved, on the one host with a kernel and so a clock of its own."""
 
 from __future__ import annotations
 

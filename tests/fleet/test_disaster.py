@@ -1,4 +1,4 @@
-"""All is lost but the repository and what people know: one command, and the questions are answered rightly."""
+"""All is lost but the repository and what people know: one command, and questions are answered rightly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.ansible.running import removable
 from tests.fleet.fleet import Fleet, running_fleet
-from tests.fleet.lost import BUSY, LATEST, judged, lose_disks, missing, note
+from tests.fleet.lost import BUSY, LATEST, harm, judged, lose_disks, missing, note
 from tests.fleet.saved import KEEPER, back_up, good, passphrase
 from tests.fleet.trial import READY
 from tests.fleet.vault import fleet_secrets, key_file
@@ -120,7 +120,7 @@ def test_from_the_repository_and_the_passphrase_one_command_leads_to_right_answe
     note("disaster", found)
     assert not [age for age in ages if age > LATEST], found
     assert not later
-    assert not (audit.doubled or audit.damaged or audit.unready or audit.unanswered), audit
+    assert not harm(audit)
     assert fleet_secrets(elsewhere) == known
     elsewhere.play("verify")
     assert back_up(elsewhere)["id"] in good(elsewhere)

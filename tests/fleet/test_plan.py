@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fleet.fleet import Fleet
-from tests.fleet.lost import LATEST, lose_disks, note
+from tests.fleet.lost import LATEST, harm, lose_disks, note
 from tests.fleet.prometheus import wait
 from tests.fleet.saved import (
     KEEPER,
@@ -54,7 +54,8 @@ def brought(fleet: Fleet) -> Iterator[Workload]:
 def all_there(fleet: Fleet, workload: Workload) -> None:
     """Every document is whole and answers, with a citation."""
     audit = fleet.loop.run(workload.ledger.audit(fleet.client, patience=READY))
-    assert not (audit.doubled or audit.damaged or audit.unready or audit.unanswered), audit
+    assert not harm(audit)
+    assert not audit.lost
 
 
 def replaced(fleet: Fleet, *names: str) -> None:

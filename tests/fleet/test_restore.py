@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fleet.fleet import Fleet
-from tests.fleet.lost import BUSY, LATEST, lose_database, note
+from tests.fleet.lost import BUSY, LATEST, harm, lose_database, note
 from tests.fleet.prometheus import query, wait
 from tests.fleet.saved import (
     WATCHER,
@@ -89,7 +89,7 @@ def test_with_all_disks_of_the_database_lost_at_most_a_minute_of_acknowledged_wr
     assert loss.acknowledged > DOCUMENTS
     assert not [age for age in loss.ages if age > LATEST], loss.record()
     assert not loss.later, loss.record()
-    assert not loss.harmed, loss.record()
+    assert not harm(loss.audit), loss.record()
     back_up(fleet)  # what is there now has a set of its own
 
 
