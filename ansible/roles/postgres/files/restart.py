@@ -1,8 +1,8 @@
 """Restart servers whose settings wait for it, one by one: the standbys first, then the primary.
 
-Usage: restart.py look|make, as postgres on one server. Environment: ADDRESSES (of all servers by name, JSON), TLS
-(folder), LOOP (seconds in which Patroni takes in what was agreed on). Prints which were, or would be, restarted, a
-line each.
+Usage: restart.py look|make, as postgres on one server. Environment: ADDRESSES (of all servers by name, JSON),
+TLS (folder), LOOP (seconds in which Patroni takes in what was agreed on). Prints which were, or would be,
+restarted, a line each.
 """
 
 from __future__ import annotations

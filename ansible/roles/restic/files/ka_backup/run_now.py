@@ -40,7 +40,7 @@ def main(config: Config, arguments: list[str]) -> int:
 
 def _ask(request: Path, unit: str) -> None:
     """By a file that goes when it is done."""
-    request.touch(mode=0o600)
+    request.touch()
     until = time.monotonic() + SECONDS
     while request.exists():
         if time.monotonic() > until:
@@ -52,7 +52,7 @@ def _ask(request: Path, unit: str) -> None:
 def _base(config: Config) -> None:
     """By its unit; once more where one that was begun before has just ended."""
     request, since = Path(config.spool) / wal.NOW, time.time()
-    request.touch(mode=0o600)
+    request.touch()
     for _ in range(2):
         done = subprocess.run(
             ["systemctl", "start", "backup-base.service"], check=False, capture_output=True, text=True

@@ -21,6 +21,7 @@ MARK = 30.0  # seconds between marks: what is newer than that may be in a segmen
 ARCHIVED = 10.0  # seconds for PostgreSQL to hand over a segment that was ended
 AGAIN = 600.0  # seconds until a base backup that is wanted is asked for again
 SLOWEST = 5e6  # bytes per second; slower than that is no way to a repository
+LEFT_OUT = ("*.part", "*-now", wal.LOCK)
 REQUEST = "wal-now"  # a pass now, asked for by this file; it goes when that has saved
 LARGEST = 2**30  # bytes of a folder that is then closed
 
@@ -147,7 +148,7 @@ class WalLoop:
         seconds = 60 + wal.size(folder) / SLOWEST
         for again in (True, False):
             try:
-                self._repository.backup_folder(folder, [tag], seconds=seconds, exclude=["*.part"])
+                self._repository.backup_folder(folder, [tag], seconds=seconds, exclude=list(LEFT_OUT))
                 return
             except NoRepository:
                 if not again:
