@@ -203,3 +203,44 @@ def test_what_else_is_wrong_does_keep_it(tmp_path: Path) -> None:
     problems = verdict(said, tmp_path, unasked=("api1",), mixed=True)["problems"]
     assert len(problems) == 1
     assert problems[0].startswith("postgres1: / has 1.0 GiB, 3 % free")
+
+
+def figure(name: str, value: float, **labels: str) -> dict[str, Any]:
+    """One of those that programs of backups leave for node exporter."""
+    return {"name": name, "labels": labels, "value": value}
+
+
+def test_backups_that_are_well_are_facts(tmp_path: Path) -> None:
+    said = healthy()
+    said["api1"]["parts"]["figures"] = [
+        figure("ka_backup_failed", 0.0, what="sets"),
+        figure("ka_backup_set_good", 1.0, id="20261123T120000Z"),
+        figure("ka_backup_set_timestamp_seconds", 1e9, id="20261123T120000Z"),
+        figure("ka_drill_passed", 1.0),
+        figure("ka_drill_rpo_seconds", 31.0),
+        figure("ka_drill_rto_seconds", 12.0, until="database"),
+        figure("ka_drill_rto_seconds", 40.0, until="answers"),
+    ]
+    found = verdict(said, tmp_path)
+    assert found["problems"] == []
+    assert "backup: the newest set that could be restored is 20261123T120000Z" in found["facts"]
+    assert (
+        "drill: the last one lost 31 s; it took 12 s to the database, 40 s to right answers" in found["facts"]
+    )
+
+
+def test_backups_that_fail_a_drill_and_a_damaged_repository_are_told(tmp_path: Path) -> None:
+    said = healthy()
+    said["api1"]["parts"]["figures"] = [
+        figure("ka_backup_failed", 1.0, what="wal"),
+        figure("ka_backup_set_good", 0.0, id="20261123T120000Z"),
+        figure("ka_drill_passed", 0.0),
+        figure("ka_repository_damaged", 2.0, repository="postgres1"),
+    ]
+    problems = verdict(said, tmp_path)["problems"]
+    assert [problem.partition(". See")[0] for problem in problems] == [
+        "api1: the backup of wal fails",
+        "api1: the newest set, 20261123T120000Z, could not be restored",
+        "api1: the last drill did not pass",
+        "api1: 2 files of the repository postgres1 are damaged",
+    ]
