@@ -1,25 +1,20 @@
-"""What makes a fleet this fleet, from the controller into one archive, and out of it again."""
+"""What makes a fleet this fleet, from the controller into one archive."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import io
-import sys
 import tarfile
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
 from ansible.plugins.action import ActionBase
 
-sys.path.append(str(Path(__file__).parents[1]))
-from shared.kept import write
-
-FLEET, KEY, INVENTORY, RELEASE = "fleet", "fleet.key", "inventory", "release"
+FLEET, KEY, INVENTORY, RELEASE = "fleet", "key", "inventory", "release"
 BESIDE = ("group_vars", "host_vars")
 # A record that grows with each run; what it says is no part of the fleet.
 LEFT = ("audit",)
@@ -27,40 +22,23 @@ LARGEST = 16 * 2**20
 
 
 class ActionModule(ActionBase):
-    """``state: packed`` reads, ``unpacked`` writes ``folder`` and ``key``, the fleet's on the controller.
+    """Arguments: ``folder`` and ``key`` (the fleet's, here), ``inventories`` (paths), ``release`` (or empty).
 
-    Further arguments: for the first ``inventories`` (paths) and ``release`` (a path in the store, or empty);
-    for the second ``content``, and ``inventory``, a folder that gets the inventory unless it is empty.
+    What comes out is what the action plugin ``escrowed`` takes.
     """
 
     _requires_connection = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """``content`` (Base64, and secret) and ``sha256`` of what was packed; ``files`` that were written."""
+        """``content`` (a tar as base64, and secret) and its ``sha256``."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         wanted = self._task.args
         folder, key = Path(wanted["folder"]).expanduser(), Path(wanted["key"]).expanduser()
-        if wanted["state"] == "packed":
-            if not key.is_file():
-                raise AnsibleActionFail(f"{key} is missing, so there is no fleet to be kept. Run site.yml.")
-            content = packed(_parts(folder, key, wanted.get("inventories", []), wanted.get("release", "")))
-            digest = hashlib.sha256(content).hexdigest()
-            result.update(changed=False, content=base64.b64encode(content).decode(), sha256=digest)
-            return result
-        found = unpacked(str(wanted["content"]))
-        targets = _targets(found, folder, key, str(wanted.get("inventory") or ""))
-        lacking = {path: content for path, content in targets.items() if _now(path) != content}
-        foreign = [str(path) for path in lacking if path.exists()]
-        if foreign:
-            raise AnsibleActionFail(
-                f"{', '.join(sorted(foreign))} would be overwritten: another fleet of this name is known "
-                "here. Move it away, or give this one another fleet_name."
-            )
-        if not self._task.check_mode:
-            for path, content in lacking.items():
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                write(path, content)
-        result.update(changed=bool(lacking), files=sorted(map(str, lacking)))
+        if not key.is_file():
+            raise AnsibleActionFail(f"{key} is missing, so there is no fleet to be kept. Run site.yml.")
+        content = packed(_parts(folder, key, wanted["inventories"], str(wanted["release"])))
+        digest = hashlib.sha256(content).hexdigest()
+        result.update(changed=False, content=base64.b64encode(content).decode(), sha256=digest)
         return result
 
 
@@ -73,23 +51,6 @@ def packed(parts: dict[str, bytes]) -> bytes:
             entry.size, entry.mode = len(content), 0o600
             archive.addfile(entry, io.BytesIO(content))
     return whole.getvalue()
-
-
-def unpacked(text: str) -> dict[str, bytes]:
-    """Parts by name; raises AnsibleActionFail for what is no such archive."""
-    try:
-        whole = io.BytesIO(base64.b64decode(text, validate=True))
-        with tarfile.open(fileobj=whole, mode="r:") as archive:
-            found = {
-                entry.name: file.read()
-                for entry in archive.getmembers()
-                if entry.isfile() and (file := archive.extractfile(entry)) is not None
-            }
-    except (binascii.Error, tarfile.TarError) as error:
-        raise AnsibleActionFail(f"What came out of escrow is no archive: {error}") from error
-    if KEY not in found or any(".." in PurePosixPath(name).parts or name.startswith("/") for name in found):
-        raise AnsibleActionFail("What came out of escrow is not a fleet's. Nothing was written.")
-    return found
 
 
 def _parts(folder: Path, key: Path, inventories: Iterable[str], release: str) -> dict[str, bytes]:
@@ -115,18 +76,3 @@ def _parts(folder: Path, key: Path, inventories: Iterable[str], release: str) ->
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _targets(found: dict[str, bytes], folder: Path, key: Path, inventory: str) -> dict[Path, bytes]:
-    targets = {key: found[KEY]}
-    for name, content in found.items():
-        first, _, rest = name.partition("/")
-        if first == FLEET and rest:
-            targets[folder / rest] = content
-        elif first == INVENTORY and rest and inventory:
-            targets[Path(inventory).expanduser() / rest] = content
-    return targets
-
-
-def _now(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None

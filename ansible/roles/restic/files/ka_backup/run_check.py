@@ -17,7 +17,7 @@ from ka_backup.config import ESCROW, Config
 from ka_backup.errors import BackupError
 from ka_backup.restic import Repository
 
-PARTS = 7
+PARTS, WHOLE = 7, 0
 WEEK = 7 * 86400.0
 FILE = "check.json"
 
@@ -40,8 +40,7 @@ def main(config: Config, arguments: list[str]) -> int:
             except BackupError as error:
                 problems.append(str(error))
                 break
-            own["parts"][str(part)] = time.time()
-            own["damaged"][str(part)] = found
+            note(own, part, found, time.time())
             keeping.remember(FILE, state)
         problems += [f"{name}: {each}." for each in sorted(damaged(own))]
     _write(config, state)
@@ -53,11 +52,22 @@ def main(config: Config, arguments: list[str]) -> int:
 
 
 def due(own: dict[str, Any], now: float, *, everything: bool) -> list[int]:
-    """Parts to be read, by their number: the one that waits longest, and all that wait for a week."""
+    """Parts to be read, by number: what waits longest, waits for a week or was damaged; WHOLE is all at once."""
+    if everything:
+        return [WHOLE]
     waiting = {part: float(own["parts"].get(str(part), 0)) for part in range(1, PARTS + 1)}
     ordered = sorted(waiting, key=lambda part: waiting[part])
     late = [part for part in ordered if 0 < waiting[part] < now - WEEK]
-    return ordered if everything else sorted({ordered[0], *late})
+    bad = [part for part in waiting if own["damaged"].get(str(part))]
+    return sorted({ordered[0], *late, *bad})
+
+
+def note(own: dict[str, Any], part: int, found: list[str], now: float) -> None:
+    """Remember what a look has brought."""
+    parts = range(1, PARTS + 1) if part == WHOLE else [part]
+    for each in parts:
+        own["parts"][str(each)] = now
+        own["damaged"][str(each)] = found if each == parts[0] else []
 
 
 def damaged(own: dict[str, Any]) -> set[str]:
@@ -82,9 +92,10 @@ def _look(config: Config, name: str, part: int) -> list[str]:
     if name == ESCROW:
         return _hashed(Path(config.url) / name, part)
     repository = Repository(config, name)
-    if not repository.check(f"{part}/{PARTS}"):
+    subset = "1/1" if part == WHOLE else f"{part}/{PARTS}"
+    if not repository.check(subset):
         return []
-    return repository.check(f"{part}/{PARTS}")
+    return repository.check(subset)
 
 
 def _hashed(place: Path, part: int) -> list[str]:
@@ -93,7 +104,7 @@ def _hashed(place: Path, part: int) -> list[str]:
     for path in sorted(place.rglob("*")):
         if len(path.name) != hashlib.sha256().digest_size * 2 or path.parent.name == "locks":
             continue
-        if int(path.name[:2], 16) % PARTS != part - 1:
+        if part != WHOLE and int(path.name[:2], 16) % PARTS != part - 1:
             continue
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != path.name:

@@ -1,9 +1,8 @@
 """What makes a fleet this fleet, for the day when nothing else of it is left: `backup escrow save`.
 
 It lies in a repository whose password is a passphrase that people keep; no host knows it. Standard input is
-JSON with ``passphrase``, to save also ``content`` (Base64) and ``sha256``, and to reach a bucket before there
-are credentials ``s3_access_key`` and ``s3_secret_key``. `state` prints the SHA-256 of what was saved last,
-`fetch` the newest content.
+JSON with ``passphrase``, ``content`` (Base64) and ``sha256``. `backup escrow state` prints the SHA-256 of what
+was saved last. disaster.yml takes it out.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from typing import Any
 
 from ka_backup import keeping
 from ka_backup.config import ESCROW, Config
-from ka_backup.errors import BackupError, NoSet, Unusable, WrongPassword
-from ka_backup.restic import KEYS, Repository
+from ka_backup.errors import BackupError, Unusable, WrongPassword
+from ka_backup.restic import Repository
 
 TAG = "escrow"
 NAME = "escrow.tar"
@@ -36,15 +35,12 @@ def main(config: Config, arguments: list[str]) -> int:
         there = place is None or (place / "config").is_file()
         sys.stdout.write(str(keeping.read(STATE).get("sha256", "") if there else "") + "\n")
         return 0
-    if arguments not in (["save"], ["fetch"]):
-        raise Unusable("it is called with state, save or fetch.")
+    if arguments != ["save"]:
+        raise Unusable("it is called with state or save.")
     given = _given()
     with _repository(config, given) as repository:
         try:
-            if arguments == ["save"]:
-                save(repository, given)
-            else:
-                fetch(repository)
+            save(repository, given)
         except WrongPassword as error:
             raise WrongPassword(
                 f"This is not the passphrase of the escrow in {repository.where}; "
@@ -71,22 +67,11 @@ def save(repository: Repository, given: dict[str, Any]) -> None:
     sys.stdout.write(f"{digest}\n")
 
 
-def fetch(repository: Repository) -> None:
-    """The newest, as Base64."""
-    found = repository.snapshots([TAG])
-    if not found:
-        raise NoSet(f"Nothing is in escrow in {repository.where}; run backup.yml while the fleet is there.")
-    with tempfile.TemporaryFile(dir=os.environ["RUNTIME_DIRECTORY"]) as file:
-        repository.dump(found[-1].id, f"/{NAME}", file)
-        file.seek(0)
-        sys.stdout.write(base64.b64encode(file.read()).decode() + "\n")
-
-
 def _given() -> dict[str, Any]:
     try:
         found = json.load(sys.stdin)
     except ValueError as error:
-        raise Unusable("standard input is no JSON; run backup.yml or disaster.yml.") from error
+        raise Unusable("standard input is no JSON; run backup.yml.") from error
     if not isinstance(found, dict) or not str(found.get("passphrase", "")):
         raise Unusable("standard input lacks the passphrase; set escrow_passphrase_file.")
     return found
@@ -96,14 +81,8 @@ def _given() -> dict[str, Any]:
 def _repository(config: Config, given: dict[str, Any]) -> Iterator[Repository]:
     """The passphrase lies in memory alone, for restic to read."""
     if "RUNTIME_DIRECTORY" not in os.environ:
-        raise Unusable("RUNTIME_DIRECTORY is not set; run backup.yml or disaster.yml.")
+        raise Unusable("RUNTIME_DIRECTORY is not set; run backup.yml.")
     with tempfile.TemporaryDirectory(dir=os.environ["RUNTIME_DIRECTORY"]) as folder:
         password = Path(folder) / "passphrase"
         password.write_text(str(given["passphrase"]), encoding="utf-8")
-        if given.get("s3_access_key"):
-            for name in KEYS.values():
-                (Path(folder) / name).write_text(
-                    str(given[name.removeprefix("ka.backup.")]), encoding="utf-8"
-                )
-            os.environ["CREDENTIALS_DIRECTORY"] = folder
         yield Repository(config, ESCROW, password=password)
