@@ -136,7 +136,7 @@ def snapshots(config: Config, one: sets.Set, until: datetime | None) -> list[tup
 def needed(
     there: Iterable[Snapshot], system: str, since: datetime, until: datetime | None = None
 ) -> list[Snapshot]:
-    """Of one server's: what was closed from ``since`` on, and the newest of what is not closed yet."""
+    """Of one server's: what was closed from ``since`` on, and of each spool the newest that is still open."""
     ours = [one for one in there if _of(one, system)]
     closed = [
         one
@@ -145,8 +145,10 @@ def needed(
         and closing(one) >= since - sets.NEAR
         and (until is None or closing(one) <= until + sets.NEAR)
     ]
-    newest = sorted((one for one in ours if OPEN in one.tags), key=lambda one: one.time)[-1:]
-    return sorted(closed, key=lambda one: one.time) + newest
+    still = sorted((one for one in ours if OPEN in one.tags), key=lambda one: one.time)
+    fresh = [one for one in still if one.time >= since - sets.NEAR] or still[-1:]
+    newest = {wal.spool_of(one.tags): one for one in fresh}
+    return sorted(closed, key=lambda one: one.time) + list(newest.values())
 
 
 def closing(one: Snapshot) -> datetime:

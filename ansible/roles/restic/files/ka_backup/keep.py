@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ka_backup.restic import Snapshot
+from ka_backup.wal import spool_of
 
 # By how much hosts' clocks may differ, and a base backup may have begun before what it needs.
 MARGIN = timedelta(hours=1)
@@ -61,6 +62,7 @@ def forget(held: Iterable[Held], policy: Policy, now: datetime) -> list[Held]:
     gone |= set(bases) - kept
     gone |= {each for each in sets if (base := _base_of(each, bases)) is not None and base not in kept}
     gone |= _older(all_of, CLOSED, kept)
+    gone |= _older(_former(all_of, now), WAL, kept)
     for name in {each.repository for each in all_of}:
         own = [each for each in all_of if each.repository == name]
         whole = [each for each in own if each.tagged(WHOLE)]
@@ -71,15 +73,29 @@ def forget(held: Iterable[Held], policy: Policy, now: datetime) -> list[Held]:
 
 
 def superseded(held: Iterable[Held], policy: Policy, now: datetime) -> list[Held]:
-    """Copies of the spool that newer ones hold as well; the newest of a repository always stays."""
+    """Copies of the spool that newer ones hold as well; the newest of each spool always stays."""
     wal = [each for each in held if each.tagged(WAL)]
-    last = {
-        max(own, key=lambda each: each.newest(now))
-        for name in {each.repository for each in wal}
-        if (own := [each for each in wal if each.repository == name])
-    }
+    last = set(_last(wal, now))
     since = now - timedelta(hours=policy.wal_hours)
     return [each for each in wal if each.newest(now) < since and each not in last]
+
+
+def _former(held: list[Held], now: datetime) -> list[Held]:
+    """The last of spools that are no more."""
+    last = _last([each for each in held if each.tagged(WAL)], now)
+    newest = {
+        name: max((each for each in last if each.repository == name), key=lambda each: each.newest(now))
+        for name in {each.repository for each in last}
+    }
+    return [each for each in last if each != newest[each.repository]]
+
+
+def _last(wal: list[Held], now: datetime) -> list[Held]:
+    """The newest of each spool; a host has another one once its disk was lost."""
+    by_spool: dict[tuple[str, str], Held] = {}
+    for each in sorted(wal, key=lambda each: each.newest(now)):
+        by_spool[each.repository, spool_of(each.snapshot.tags)] = each
+    return list(by_spool.values())
 
 
 def _scheduled(

@@ -10,6 +10,7 @@ import fcntl
 import itertools
 import os
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 
 SEGMENT = 16 * 2**20  # bytes
 PER_LOG = 2**32 // SEGMENT
-CURRENT, CLOSED, STANDBY, WANTED, NOW, DROPPED, LOCK = (
+CURRENT, CLOSED, STANDBY, WANTED, NOW, DROPPED, LOCK, IDENTITY = (
     "current",
     "closed-",
     "standby",
@@ -26,6 +27,7 @@ CURRENT, CLOSED, STANDBY, WANTED, NOW, DROPPED, LOCK = (
     "base-now",
     "dropped",
     "lock",
+    "identity",
 )
 STAMP = "%Y%m%dT%H%M%S.%fZ"
 
@@ -129,6 +131,22 @@ def _target(there: set[tuple[int, int]], histories: Histories, timeline: int, he
 
 def _begun(there: set[tuple[int, int]], timeline: int) -> bool:
     return any(line == timeline for line, _ in there)
+
+
+def spool_tag(spool: Path) -> str:
+    """Tells this spool from one that a lost disk took along, whose last state nothing else holds."""
+    path = spool / IDENTITY
+    if not path.exists():
+        new = path.with_name(f"{IDENTITY}.part")
+        new.write_text(secrets.token_hex(8), encoding="ascii")
+        new.replace(path)
+        _sync(spool)
+    return f"spool-{path.read_text(encoding='ascii')}"
+
+
+def spool_of(tags: Iterable[str]) -> str:
+    """The spool that a snapshot is of; empty where that is not told."""
+    return next((tag for tag in tags if tag.startswith("spool-")), "")
 
 
 def size(spool: Path) -> int:

@@ -148,7 +148,8 @@ class WalLoop:
         seconds = 60 + wal.size(folder) / SLOWEST
         for again in (True, False):
             try:
-                self._repository.backup_folder(folder, [tag], seconds=seconds, exclude=list(LEFT_OUT))
+                tags = [tag, wal.spool_tag(self._spool)]
+                self._repository.backup_folder(folder, tags, seconds=seconds, exclude=list(LEFT_OUT))
                 return
             except NoRepository:
                 if not again:
