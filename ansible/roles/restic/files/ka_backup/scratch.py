@@ -1,7 +1,7 @@
 """PostgreSQL that is recovered from a set to a moment, reached through a Unix socket alone.
 
-None of the settings that the base backup brings along counts: all stand in the command line, which comes before
-every file (PostgreSQL's manual, "Setting Parameters"; on recovery, "Write Ahead Log", "Recovery Target").
+None of the settings that the base backup brings along counts: all stand in the command line, which comes
+before every file (PostgreSQL's manual, "Setting Parameters"; on recovery: "Write Ahead Log").
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ FAREWELL = 120.0
 END = "end"
 _NAME = re.compile(r"[A-Za-z0-9 ._:-]{1,63}")
 _LSN = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}")
+_FATAL = re.compile(r" (?:FATAL|PANIC):  (.+)$", re.MULTILINE)
+_ASKED = re.compile(r"starting up|shutting down|accepting connections")  # what it says to who asks too early
 _LAST = re.compile(r"last completed transaction was at log time (\S+ [0-9:.]+)")
 # A standby that can be asked needs at least what the primary had.
 _CONTROL = re.compile(r"^(max_\w+|wal_level) setting:\s+(\S+)$", re.MULTILINE)
@@ -49,7 +51,7 @@ class Target:
 
     @classmethod
     def of(cls, text: str) -> Target:
-        """``end``, a moment with its zone, ``name:`` and a restore point, or ``lsn:X/Y``. Raises BackupError."""
+        """``end``, a moment with its zone, ``name:POINT`` or ``lsn:X/Y``. Raises BackupError."""
         kind, _, value = text.partition(":")
         if text in ("", END):
             return cls()
@@ -64,13 +66,18 @@ class Target:
         """The last change that was committed by then."""
         return cls("time", moment.astimezone(UTC).isoformat(sep=" ", timespec="microseconds"))
 
+    @property
+    def moment(self) -> datetime | None:
+        """Where it is a time."""
+        return datetime.fromisoformat(self.value) if self.kind == "time" else None
+
     def __str__(self) -> str:
         return self.value or "the end of what is saved"
 
 
 @dataclass(frozen=True)
 class Server:
-    """It runs, in the folder ``socket``; ``reached`` is the moment of its last change, where there was one."""
+    """It runs, in the folder ``socket``; ``reached`` is the moment of its last change, if it has one."""
 
     socket: Path
     log: Path
@@ -95,8 +102,8 @@ def recovered(
         gathered: its data folder is used up by this.
         socket: a folder that is made, for this user alone.
         target: where to stop.
-        adopt: the data folder stays, for another PostgreSQL to serve: it is safe on the disk, the server ends
-            cleanly, and the files of the new timeline wait there to be archived. Otherwise a crash would leave
+        adopt: the data folder stays, for another PostgreSQL to serve: it is safe on the disk, ends cleanly,
+            and the files of the new timeline wait there to be archived. Otherwise a crash would leave
             it useless, and nothing is ever archived.
         pause: can only be read, and stays on its timeline.
         memory: shared buffers.
@@ -114,6 +121,9 @@ def recovered(
             f"The log after {gathered.found.set.id} lacks {some}. Take a moment before that, or a newer set. "
             + " ".join(gathered.said)
         )
+    if target.moment and target.moment < gathered.found.set.made_at:
+        # PostgreSQL itself would stop at a later moment, and say nothing
+        raise NoSet(f"The set {gathered.found.set.id} was made after {target}. Take an older set.")
     data, log = gathered.data, gathered.folder / "postgres.log"
     socket.mkdir(mode=0o700, exist_ok=True)
     socket.chmod(0o700)  # the password of those who may connect
@@ -168,6 +178,7 @@ def settings(gathered: Gathered, socket: Path, target: Target, *, adopt: bool, p
         "jit": "off",
         "logging_collector": "off",
         "log_destination": "stderr",
+        "log_line_prefix": "%m [%p] ",
         "log_min_messages": "log",
         "lc_messages": "C",
         "log_timezone": "UTC",
@@ -189,6 +200,8 @@ def settings(gathered: Gathered, socket: Path, target: Target, *, adopt: bool, p
         **{f"recovery_target_{kind}": "" for kind in ("time", "name", "lsn", "xid")},
     }
     if target.kind != END:
+        # the last one counts: PostgreSQL refuses an empty one after that
+        del wanted[f"recovery_target_{target.kind}"]
         wanted[f"recovery_target_{target.kind}"] = target.value
     if adopt:
         # with an archiver that takes nothing, whoever serves it next archives the new timeline's files
@@ -211,8 +224,10 @@ def reached(said: str) -> datetime | None:
 
 def why(said: str, target: Target) -> BackupError:
     """What made a recovery end, from the server's log."""
-    fatal = [line.partition(" FATAL:  ")[2] or line.partition(" PANIC:  ")[2] for line in said.splitlines()]
-    reason = next((line for line in fatal if line), (said.strip().splitlines() or ["it says nothing"])[-1])
+    reason = next(
+        (line for line in _FATAL.findall(said) if not _ASKED.search(line)),
+        (said.strip().splitlines() or ["it says nothing"])[-1],
+    )
     last = reached(said)
     shown = f" (the last change in it is of {last:%Y-%m-%d %H:%M:%S} UTC)" if last else ""
     if "recovery ended before configured recovery target was reached" in reason:

@@ -1,9 +1,9 @@
 """Sets: what was saved together, as a manifest, and which of them leads to a wanted moment.
 
-A set is a snapshot tagged ``set`` with two files: ``set.json`` (the manifest) and ``objects.txt`` (the keys of
-all raw documents, a line each, sorted). It is written after its base backup has ended, so that ``made_at`` is a
-moment to which the database can be recovered. Manifests come out of a repository into which another host writes:
-they are read as if somebody hostile had written them.
+A set is a snapshot tagged ``set`` with two files: ``set.json`` (the manifest) and ``objects.txt`` (the keys
+of all raw documents, a line each, sorted). It is written after its base backup has ended, so that ``made_at``
+is a moment to which the database can be recovered. Manifests come out of a repository into which another host
+writes: they are read as if somebody hostile had written them.
 """
 
 from __future__ import annotations
