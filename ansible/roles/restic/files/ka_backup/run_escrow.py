@@ -1,8 +1,8 @@
 """What makes a fleet this fleet, for the day when nothing else of it is left: `backup escrow save`.
 
 It lies in a repository whose password is a passphrase that people keep; no host knows it. Standard input is
-JSON with ``passphrase``, ``content`` (Base64) and ``sha256``. `backup escrow state` prints the SHA-256 of what
-was saved last. disaster.yml takes it out.
+JSON with ``passphrase``, ``content`` (Base64) and ``sha256``. `backup escrow state` prints the SHA-256 of
+what was saved last. disaster.yml takes it out.
 """
 
 from __future__ import annotations
