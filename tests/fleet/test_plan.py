@@ -122,5 +122,5 @@ def test_the_disk_of_the_backup_host(fleet: Fleet, brought: Workload) -> None:
 
 def test_the_passphrase_of_the_escrow(fleet: Fleet) -> None:
     passphrase(fleet).unlink()  # the next that is asked for is another
-    fleet.play("backup", *escrow(fleet))
+    fleet.play("backup", *escrow(fleet), "-e", "escrow_replace=yes")
     assert good(fleet)

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ka_backup.config import Config
+from ka_backup.config import ESCROW, Config
 from ka_backup.errors import BackupError, Unusable
 from ka_backup.keep import Held
 from ka_backup.restic import Repository
+
+ASIDE = ".before-"
 
 
 def folder(config: Config, name: str) -> Path | None:
@@ -27,7 +29,7 @@ def names(config: Config) -> list[str]:
     if not config.url.startswith("/"):
         return config.repositories
     found = sorted(path.parent.name for path in Path(config.url).glob("*/config"))
-    return [name for name in found if name != "escrow"]
+    return [name for name in found if name != ESCROW and not name.startswith(ESCROW + ASIDE)]
 
 
 def state_folder() -> Path:

@@ -52,7 +52,7 @@ def main(config: Config, arguments: list[str]) -> int:
 
 
 def due(own: dict[str, Any], now: float, *, everything: bool) -> list[int]:
-    """Parts to be read, by number: what waits longest, or for a week, or was damaged; WHOLE is all of them."""
+    """Parts to be read, by number: what waits longest, or for a week, or was damaged; WHOLE is all."""
     if everything:
         return [WHOLE]
     waiting = {part: float(own["parts"].get(str(part), 0)) for part in range(1, PARTS + 1)}

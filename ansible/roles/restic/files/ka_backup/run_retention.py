@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 
 from ka_backup import keeping, metrics
-from ka_backup.config import Config
+from ka_backup.config import ESCROW, Config
 from ka_backup.errors import BackupError
 from ka_backup.keep import Held, Policy, forget, superseded
 from ka_backup.restic import DAY, LONG, Repository
@@ -93,7 +93,7 @@ def _write(config: Config, *, failed: bool) -> None:
     if not failed:
         keeping.remember("retention.json", {"at": time.time()})
     last = float(keeping.read("retention.json").get("at", 0))
-    names = [*keeping.names(config), "escrow"]
+    names = [*keeping.names(config), ESCROW]
     sizes = {name: keeping.size(config, name) for name in names}
     metrics.write(
         config.metrics,
