@@ -81,11 +81,18 @@ def settings(fleet: Fleet, host: str) -> Record:
     return found
 
 
-def good(fleet: Fleet) -> set[str]:
-    """Ids of the sets that another host than their writers finds good, now."""
+def good(fleet: Fleet) -> str:
+    """Id of the newest set that another host than its writer finds good, now; empty for none."""
     fleet.output(WATCHER, "systemctl start backup-sets.service", timeout=300)
-    found = figures(fleet, WATCHER).get("ka_backup_set_good", {})
-    return {dict(labels)["id"] for labels, value in found.items() if value == 1}
+    found = figures(fleet, WATCHER).get("ka_backup_set_timestamp_seconds", {})
+    return max((dict(labels)["id"] for labels in found), default="")
+
+
+def whole(fleet: Fleet, one: Record) -> bool:
+    """Whether all of a set's base backup can be read; restic compares each part with its hash."""
+    read = _command(str(one["base"]["repository"]), "dump", str(one["base"]["snapshot"]), "/base.tar")
+    listed = f"set -o pipefail; {read} | tar -t | grep -x backup_label > /dev/null"
+    return fleet.lab.run(KEEPER, shlex.join(["bash", "-c", listed]), timeout=600).returncode == 0
 
 
 def passphrase(fleet: Fleet) -> Path:

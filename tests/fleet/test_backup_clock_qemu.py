@@ -11,7 +11,7 @@ import pytest
 from tests.ansible.running import removable
 from tests.fleet.fleet import Fleet, running_fleet
 from tests.fleet.prometheus import wait
-from tests.fleet.saved import back_up, good, holds_document, restored
+from tests.fleet.saved import back_up, good, holds_document, restored, whole
 from tests.fleet.trial import READY
 from tests.lab.fixtures import temporary_lab
 from tests.load.workload import Workload
@@ -53,16 +53,17 @@ def test_what_was_saved_by_a_clock_that_is_off_is_in_a_good_set_and_comes_back(
     fleet: Fleet, seconds: int
 ) -> None:
     fleet.wait_whole(WHOLE)
-    before = good(fleet)
+    before = back_up(fleet)
     workload = Workload(fleet.client, secrets.token_hex(4))
     with clock_off(fleet, seconds):
         fleet.loop.run(workload.prepare(5))
         entry = workload.ledger.entries[-1]
         wait(lambda: holds_document(fleet, entry.sha256), SAVED, "the document to be saved")
         during = back_up(fleet)
-        assert good(fleet) >= {*before, during["id"]}
+        assert good(fleet) == during["id"]
     after = back_up(fleet)
-    assert good(fleet) >= {*before, during["id"], after["id"]}
+    assert good(fleet) == after["id"]
+    assert all(whole(fleet, one) for one in (before, during, after))
     fleet.output(HOST, f"find /data/objects -type f -name {entry.sha256} -delete")
     restored(fleet, "-e", "restore_only=documents")
     audit = fleet.loop.run(workload.ledger.close(fleet.client, patience=READY))

@@ -15,6 +15,7 @@ from tests.fleet.releases import Releases, begun, log_of, running
 from tests.fleet.saved import (
     KEEPER,
     SAVED,
+    Record,
     back_up,
     escrow,
     figure,
@@ -26,6 +27,7 @@ from tests.fleet.saved import (
     restored,
     sets,
     sql,
+    whole,
     written,
 )
 from tests.fleet.trial import READY
@@ -63,14 +65,23 @@ LET_GO = "pkill -CONT -x pg_basebackup || true"
 
 
 @pytest.fixture(autouse=True)
-def older(fleet: Fleet) -> Iterator[set[str]]:
-    """Ids of the sets that were good before the test; they are afterwards, and one more can be made."""
+def older(fleet: Fleet) -> Iterator[Record]:
+    """A good set of before the test; afterwards it is as it was, and a new one is good, too."""
     fleet.wait_whole(WHOLE)
-    before = good(fleet) or {str(back_up(fleet)["id"])}
+    newest = good(fleet)
+    before = next((one for one in sets(fleet) if one["id"] == newest), None) or back_up(fleet)
     yield before
     fleet.wait_whole(WHOLE)
-    made = str(back_up(fleet)["id"])
-    assert good(fleet) >= {*before, made}
+    unharmed(fleet, before)
+    made = back_up(fleet)
+    assert good(fleet) == made["id"]
+    unharmed(fleet, made)
+
+
+def unharmed(fleet: Fleet, one: Record) -> None:
+    """A set is there, and all of its base backup can be read."""
+    assert one in sets(fleet)
+    assert whole(fleet, one)
 
 
 def says(fleet: Fleet, host: str, what: str, failed: bool) -> None:
@@ -128,14 +139,14 @@ def test_while_the_repository_is_away_nothing_stops_and_all_is_saved_when_it_is_
     assert fleet.lab.run(leader, f"test -e {WANTED}").returncode != 0
 
 
-def test_a_power_cut_in_the_middle_of_a_base_backup_leaves_no_set(fleet: Fleet, older: set[str]) -> None:
+def test_a_power_cut_in_the_middle_of_a_base_backup_leaves_no_set(fleet: Fleet, older: Record) -> None:
     maker, before = base_maker(fleet), sets(fleet)
     fleet.output(maker, HOLD)
     fleet.lab.kill(maker)
     fleet.lab.start(maker)
     fleet.wait_whole(WHOLE)
     assert sets(fleet) == before
-    assert good(fleet) >= older
+    unharmed(fleet, older)
 
 
 def test_a_network_cut_in_the_middle_of_a_base_backup_fails_it(fleet: Fleet) -> None:
@@ -177,7 +188,7 @@ def test_a_full_spool_stops_no_write_and_is_told_of_and_a_new_base_ends_it(fleet
             fleet.lab.heal(KEEPER)
     finally:
         fleet.play("site", "--tags", "archive")
-    assert back_up(fleet)["id"] in good(fleet)
+    back_up(fleet)
     wait(lambda: fleet.lab.run(leader, f"test -e {WANTED}").returncode != 0, TOLD, "nothing to be wanted")
 
 
@@ -228,9 +239,11 @@ def test_two_backups_at_once_make_good_sets_or_say_why_not(fleet: Fleet) -> None
     told += log_of(fleet, "backup")
     assert 0 in {mine, theirs}, told
     assert "Traceback" not in told
-    new = {str(one["id"]) for one in sets(fleet)} - before
+    new = [one for one in sets(fleet) if one["id"] not in before]
     assert new
-    assert new <= good(fleet)
+    assert good(fleet) == new[-1]["id"]
+    for one in new:
+        unharmed(fleet, one)
 
 
 @pytest.mark.parametrize("harm", [truncated, removed])
@@ -279,7 +292,7 @@ def test_a_drill_without_its_repository_fails_and_says_so(fleet: Fleet) -> None:
 
 
 def test_a_power_cut_in_the_middle_of_a_restore_harms_no_set_and_the_next_one_succeeds(
-    fleet: Fleet, older: set[str]
+    fleet: Fleet, older: Record
 ) -> None:
     with used(fleet, {}) as (workload, _):
         log_saved(fleet, 2 * SAVED)
@@ -289,7 +302,7 @@ def test_a_power_cut_in_the_middle_of_a_restore_harms_no_set_and_the_next_one_su
             assert playing.poll() is None, log_of(fleet, "restore")
             fleet.lab.kill(*fleet.hosts("postgres"))
         fleet.lab.start(*fleet.hosts("postgres"))
-        assert good(fleet) >= older
+        unharmed(fleet, older)
         restored(fleet, *OVERWRITE)
         fleet.wait_whole(WHOLE)
         audit = fleet.loop.run(workload.ledger.audit(fleet.client, patience=READY))

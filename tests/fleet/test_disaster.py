@@ -123,4 +123,4 @@ def test_from_the_repository_and_the_passphrase_one_command_leads_to_right_answe
     assert not harm(audit)
     assert fleet_secrets(elsewhere) == known
     elsewhere.play("verify")
-    assert back_up(elsewhere)["id"] in good(elsewhere)
+    assert back_up(elsewhere)["id"] == good(elsewhere)

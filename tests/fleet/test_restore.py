@@ -48,7 +48,7 @@ def made(fleet: Fleet) -> str:
 
 
 @pytest.fixture(autouse=True)
-def whole(fleet: Fleet) -> Iterator[None]:
+def at_rest(fleet: Fleet) -> Iterator[None]:
     """Before and after each test nothing is wrong."""
     fleet.wait_whole(WHOLE)
     yield
@@ -169,7 +169,7 @@ def test_a_set_that_is_not_there_restores_nothing(fleet: Fleet) -> None:
 
 
 def test_check_mode_says_what_would_be_restored_and_changes_nothing(fleet: Fleet, brought: Workload) -> None:
-    newest, running = max(good(fleet)), starts(fleet)
+    newest, running = good(fleet), starts(fleet)
     members = fleet.members()
     said = restored(fleet, "--check", *OVERWRITE).output
     assert newest in said
