@@ -14,7 +14,8 @@ from tests.ansible.running import needs_ansible, results
 
 pytestmark = needs_ansible
 
-HELD = {"fleet/ca.crt": "authority", "fleet/ca.key": "its key", "key": "passphrase", "inventory": "hosts"}
+HELD = {"fleet/ca.crt": "authority", "fleet/ca.key": "its key", "key": "passphrase"}
+BESIDE = {"inventory/hosts.yml": "hosts", "inventory/group_vars/all.yml": "variables", "release": "one"}
 
 
 def packed(files: dict[str, str]) -> str:
@@ -35,15 +36,15 @@ def bring(folder: Path, content: str, times: int = 1) -> list[dict[str, Any]]:
 
 
 def test_all_of_it_comes_once_and_nobody_else_can_read_it(tmp_path: Path) -> None:
-    first, second = bring(tmp_path, packed(HELD), times=2)
+    first, second = bring(tmp_path, packed({**HELD, **BESIDE}), times=2)
     assert first["changed"]
     assert not second["changed"]
-    fleet = tmp_path / "fleet"
+    fleet, before = tmp_path / "fleet", tmp_path / "fleet.before"
     assert {path.name: path.read_text() for path in fleet.iterdir()} == {
         "ca.crt": "authority",
         "ca.key": "its key",
-        "inventory.before": "hosts",
     }
+    assert {name: (before / name).read_text() for name in BESIDE} == BESIDE
     key = tmp_path / "keys" / "fleet.key"
     assert key.read_text() == "passphrase"
     assert {path.stat().st_mode & 0o077 for path in [key, *fleet.iterdir()]} == {0}

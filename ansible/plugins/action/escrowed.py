@@ -17,7 +17,7 @@ from ansible.plugins.action import ActionBase
 sys.path.append(str(Path(__file__).parents[1]))
 from shared.kept import write
 
-KEY, FLEET, BEFORE = "key", "fleet", ".before"
+KEY, FLEET = "key", "fleet"
 AUTHORITY = "ca.crt"
 LARGEST = 64 * 2**20
 
@@ -25,7 +25,8 @@ LARGEST = 64 * 2**20
 class ActionModule(ActionBase):
     """Arguments: ``folder``, ``key`` (file with the passphrase), ``content`` (a tar as base64).
 
-    The tar has ``key``, ``fleet/...`` (the folder's files), and others, which come beside as ``NAME.before``.
+    The tar is what the action plugin ``escrow`` makes: ``key``, ``fleet/...`` (the folder's files), and more,
+    which come beside, into ``FOLDER.before``.
     Nothing that is there is overwritten: the same fleet's folder stays as it is, another one's ends this.
     """
 
@@ -94,4 +95,4 @@ def target(folder: Path, key: Path, name: str) -> Path:
     if name == KEY:
         return key
     first, _, rest = name.partition("/")
-    return folder / rest if first == FLEET else folder / f"{PurePosixPath(name).name}{BEFORE}"
+    return folder / rest if first == FLEET else folder.with_name(f"{folder.name}.before") / name
