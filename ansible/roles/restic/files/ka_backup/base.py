@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 
@@ -101,7 +101,8 @@ def save(config: Config, folder: Path) -> sets.Set:
     where = positions(notes.read_text(encoding="utf-8", errors="replace"))
     content = postgres.content()
     text, objects = sets.encode_objects(content["keys"])
-    now = datetime.now(UTC).replace(microsecond=0)
+    # never before the end of the base backup, which is the first moment that can be recovered
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     made = sets.Set(
         id=now.strftime(sets.ID),
         made_at=now,
