@@ -45,7 +45,8 @@ def ask(statement: str, database: str = "postgres", socket: str = SOCKET, second
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DatabaseAway(f"The database does not answer ({error}). See: journalctl -u patroni") from error
     if done.returncode != 0:
-        why = (done.stderr.strip().splitlines() or [f"psql ended with {done.returncode}"])[-1]
+        lines = done.stderr.strip().splitlines() or [f"psql ended with {done.returncode}."]
+        why = next((line for line in lines if "ERROR:" in line or "FATAL:" in line), lines[-1])
         raise DatabaseAway(f"The database does not do what it is asked: {why} See: journalctl -u patroni")
     try:
         return json.loads(done.stdout) if done.stdout.strip() else None
