@@ -6,7 +6,7 @@ told by when it came here as well, and where the two differ, or what belongs to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,15 +58,16 @@ def forget(held: Iterable[Held], policy: Policy, now: datetime) -> list[Held]:
     gone = set(superseded(all_of, policy, now))
     bases = [each for each in all_of if each.tagged(BASE)]
     sets = [each for each in all_of if each.tagged(SET)]
-    kept = set(_scheduled(bases, policy, now, lambda base: _has_set(base, sets, bases)))
+    belongs = {each: _base_of(each, bases) for each in sets}
+    kept = set(_scheduled(bases, policy, now, set(belongs.values())))
     gone |= set(bases) - kept
-    gone |= {each for each in sets if (base := _base_of(each, bases)) is not None and base not in kept}
+    gone |= {each for each, base in belongs.items() if base is not None and base not in kept}
     gone |= _older(all_of, CLOSED, kept)
     gone |= _older(_former(all_of, now), WAL, kept)
     for name in {each.repository for each in all_of}:
         own = [each for each in all_of if each.repository == name]
         whole = [each for each in own if each.tagged(WHOLE)]
-        lasting = set(_scheduled(whole, policy, now, lambda _: True))
+        lasting = set(_scheduled(whole, policy, now, set(whole)))
         gone |= set(whole) - lasting
         gone |= _older(own, NEW, lasting)
     return sorted(gone, key=lambda each: (each.repository, each.snapshot.time, each.snapshot.id))
@@ -99,14 +100,14 @@ def _last(wal: list[Held], now: datetime) -> list[Held]:
 
 
 def _scheduled(
-    held: list[Held], policy: Policy, now: datetime, whole: Callable[[Held], bool]
+    held: list[Held], policy: Policy, now: datetime, whole: Container[Held | None]
 ) -> Iterable[Held]:
     """All of the last days, the newest, and the last that is whole of each day and week."""
     ordered = sorted(held, key=lambda each: each.newest(now), reverse=True)
     since = now - timedelta(days=policy.days)
     yield from (each for each in ordered if each.newest(now) >= since)
     yield from ordered[:1]
-    good = [each for each in ordered if whole(each)]
+    good = [each for each in ordered if each in whole]
     for count, period in ((policy.daily, "%Y-%m-%d"), (policy.weekly, "%G-%V")):
         seen: list[str] = []
         for each in good:
@@ -124,10 +125,6 @@ def _base_of(one: Held, bases: list[Held]) -> Held | None:
         if base.repository == one.repository and base.snapshot.time <= one.snapshot.time
     ]
     return max(before, key=lambda base: base.snapshot.time, default=None)
-
-
-def _has_set(base: Held, sets: list[Held], bases: list[Held]) -> bool:
-    return any(_base_of(each, bases) == base for each in sets)
 
 
 def _older(held: list[Held], tag: str, kept: set[Held]) -> set[Held]:

@@ -1,8 +1,8 @@
 """What makes a fleet this fleet, for the day when nothing else of it is left: `backup escrow save`.
 
 It lies in a repository whose password is a passphrase that people keep; no host knows it. Standard input is
-JSON with ``passphrase``, ``content`` (Base64) and ``sha256``, and ``replace`` where the passphrase is lost. `backup
-escrow state` prints the SHA-256 of what was saved last. disaster.yml takes it out.
+JSON with ``passphrase``, ``content`` (Base64) and ``sha256``, and ``replace`` where the passphrase is lost.
+`backup escrow state` prints the SHA-256 of what was saved last. disaster.yml takes it out.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def main(config: Config, arguments: list[str]) -> int:
         except WrongPassword as error:
             if not given.get("replace"):
                 raise WrongPassword(
-                    f"This is not the passphrase of the escrow in {repository.where}. Give the right one; if that "
-                    "is lost, -e escrow_replace=yes puts the old escrow aside and makes one for this."
+                    f"This is not the passphrase of the escrow in {repository.where}. Give the right one; "
+                    "if that is lost, -e escrow_replace=yes puts the old escrow aside and makes one for this."
                 ) from error
             put_aside(keeping.folder(config, ESCROW))
             save(repository, given)
