@@ -32,7 +32,7 @@ SERVICES = {
     "postgres": ["etcd", "patroni", "postgres"],
     "objects": ["haproxy", "objects"],
     "monitoring": ["alertmanager", "blackbox", "journal", "outside", "prometheus"],
-    "backup": [],
+    "backup": ["repository"],
 }
 TLS = "/etc/knowledge-assistant/tls"
 FORBIDDEN, NOT_FOUND = 403, 404
