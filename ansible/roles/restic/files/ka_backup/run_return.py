@@ -1,7 +1,8 @@
 """Documents of an older moment into the fleet that serves: return look|make, as postgres.
 
-Standard input is a JSON object: ``folder`` (emptied before and after), ``knowledge_base``, ``document`` (empty:
-all), ``time``, ``overwrite`` (other contents under the same names may be replaced), ``url``, ``ca``, ``seconds``.
+Standard input is a JSON object: ``folder`` (emptied before and after), ``knowledge_base``, ``document``
+(empty: all), ``time``, ``overwrite`` (whether other contents under the same names may be replaced), ``url``,
+``ca``, ``seconds``.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def bring(config: Config, wanted: Wanted, folder: Path, *, make: bool) -> dict[s
     if make and plan.upload:
         if plan.changed and not wanted.overwrite:
             raise BackupError(
-                f"{len(plan.changed)} documents have another content now ({returning.some_of(plan.changed)}). "
+                f"{len(plan.changed)} documents have another content now "
+                f"({returning.some_of(plan.changed)}). "
                 "Nothing was changed. If they may be replaced: -e return_overwrite=yes"
             )
         facts["problems"] = put(config, wanted, fleet, plan.upload, folder)
