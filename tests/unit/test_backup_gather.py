@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
+import tarfile
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ka_backup import gather, scratch, sets, wal
-from ka_backup.errors import BackupError, Incomplete, NoSet
+from ka_backup.config import Config
+from ka_backup.errors import BackupError, Incomplete, NoSet, RepositoryAway
 from ka_backup.gather import Gathered
-from ka_backup.restic import Snapshot
+from ka_backup.restic import Repository, Snapshot
 from ka_backup.scratch import Target
 
 from tests.unit.test_backup_sets import MADE, ONE
@@ -123,6 +128,13 @@ def test_just_one_target_is_set_and_after_those_that_are_not(tmp_path: Path, tar
     assert targets["timeline"] == "7"
 
 
+def test_without_another_timeline_no_history_is_needed(tmp_path: Path) -> None:
+    one = gathered(tmp_path)
+    own = replace(one, chain=replace(one.chain, timeline=ONE.timeline))
+    found = scratch.settings(own, tmp_path / "socket", Target(), adopt=False, pause=False)
+    assert found["recovery_target_timeline"] == "current"
+
+
 def test_a_scratch_server_reaches_nobody_and_archives_nothing(tmp_path: Path) -> None:
     found = scratch.settings(gathered(tmp_path), tmp_path / "socket", Target(), adopt=False, pause=False)
     assert (found["listen_addresses"], found["archive_mode"], found["ssl"]) == ("", "off", "off")
@@ -189,9 +201,57 @@ def test_any_log_makes_a_sentence(said: str) -> None:
     assert str(scratch.why(said, Target()))
 
 
-def test_a_base_backup_of_a_host_that_is_no_database_server_is_refused(tmp_path: Path) -> None:
-    from ka_backup.config import Config
+def base_of(monkeypatch: pytest.MonkeyPatch, place: Path, content: bytes, failed: BackupError | None) -> None:
+    """Unpack what a repository gives, that may fail after it."""
 
+    def dump(self: object, snapshot: str, path: str, to: IO[bytes]) -> None:
+        with suppress(BrokenPipeError):
+            to.write(content)
+            to.flush()
+        if failed:
+            raise failed
+
+    monkeypatch.setattr(Repository, "dump", dump)
+    config = Config("monitoring1", "monitoring", "rest:https://backup1:8000", databases=["postgres1"])
+    gather.base(config, ONE, place)
+
+
+def tar(*names: str) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(name))
+    return packed.getvalue()
+
+
+def test_a_base_backup_is_unpacked_for_its_owner_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    base_of(monkeypatch, tmp_path / "data", tar("PG_VERSION", "backup_label"), None)
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_base_backup_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(Incomplete, match="no data folder"):
+        base_of(monkeypatch, tmp_path / "data", tar("PG_VERSION"), None)
+
+
+def test_a_repository_that_goes_in_the_middle_is_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(RepositoryAway, match="gone"):
+        base_of(
+            monkeypatch, tmp_path / "data", tar("PG_VERSION", "backup_label")[:700], RepositoryAway("gone")
+        )
+
+
+def test_a_tar_that_cannot_be_unpacked_is_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    packed = tar("PG_VERSION", "PG_VERSION/below")
+    with pytest.raises(Incomplete, match="cannot be unpacked: tar: PG_VERSION"):
+        base_of(monkeypatch, tmp_path / "data", packed, RepositoryAway("broken pipe"))
+
+
+def test_a_base_backup_of_a_host_that_is_no_database_server_is_refused(tmp_path: Path) -> None:
     config = Config("monitoring1", "monitoring", "rest:https://backup1:8000", databases=["postgres1"])
     with pytest.raises(Incomplete, match="objects1"):
         gather.base(config, replace(ONE, base=replace(ONE.base, repository="objects1")), tmp_path / "data")

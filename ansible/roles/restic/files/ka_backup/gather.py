@@ -8,6 +8,7 @@ import re
 import shutil
 import struct
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,7 @@ _EXTRA = re.compile(r"[0-9A-F]{24}\.(partial|[0-9A-F]{8}\.backup)\.gz")
 # The first page of each segment, XLogLongPageHeaderData (src/include/access/xlog_internal.h), little endian:
 # magic, info, timeline, address, remaining, padding; system identifier.
 _HEAD = struct.Struct("<HHIQI4xQ")
+_CUT = re.compile("Unexpected EOF|not look like a tar")  # what tar says when restic ends early
 _BROKEN = (RepositoryAway, RepositoryLocked, WrongPassword)
 
 
@@ -98,19 +100,22 @@ def base(config: Config, one: sets.Set, place: Path) -> None:
     repository = Repository(config, one.base.repository, reader=True)
     place.mkdir(mode=0o700)
     unpack = ["tar", "--extract", "--no-same-owner", f"--directory={place}", "--file=-"]
-    with subprocess.Popen(unpack, stdin=subprocess.PIPE, stderr=subprocess.PIPE, umask=0o077) as tar:
-        assert tar.stdin is not None  # noqa: S101 -- for the type checker
-        failed: BackupError | None = None
-        try:
-            repository.dump(one.base.snapshot, TAR, tar.stdin)
-        except BackupError as error:
-            failed = error
-        _, said = tar.communicate()
-    # when tar ends early restic cannot go on, so tar's reason comes first
-    if tar.returncode != 0 and not isinstance(failed, _BROKEN):
-        why = said.decode(errors="replace").strip().splitlines()[-1:] or [f"tar ended with {tar.returncode}"]
+    failed: BackupError | None = None
+    with tempfile.TemporaryFile() as words:
+        with subprocess.Popen(unpack, stdin=subprocess.PIPE, stderr=words, umask=0o077) as tar:
+            assert tar.stdin is not None  # noqa: S101 -- for the type checker
+            try:
+                repository.dump(one.base.snapshot, TAR, tar.stdin)
+            except BackupError as error:
+                failed = error
+            tar.stdin.close()
+        words.seek(0)
+        said = words.read().decode(errors="replace").strip().splitlines()
+    # the one that fails first makes the other one fail
+    if tar.returncode != 0 and not (failed and (not said or _CUT.search(said[0]))):
+        why = said[0] if said else f"tar ended with {tar.returncode}"
         raise Incomplete(
-            f"The base backup of {one.id} cannot be unpacked: {why[0]}. See whether {place} has room; "
+            f"The base backup of {one.id} cannot be unpacked: {why}. See whether {place} has room; "
             "if so, take another set."
         )
     if failed:

@@ -160,6 +160,7 @@ def settings(gathered: Gathered, socket: Path, target: Target, *, adopt: bool, p
     """All that the base backup's own files might say otherwise."""
     log, files = gathered.logs, gathered.folder / "settings"
     fetch = f'if [ -f "{log}/%f.gz" ]; then gzip -dc "{log}/%f.gz" > "%p" || exit 255; else exit 1; fi'
+    same = gathered.chain.timeline == gathered.found.set.timeline
     wanted = {
         "config_file": str(files / "empty"),
         "hba_file": str(files / "hba"),
@@ -196,7 +197,8 @@ def settings(gathered: Gathered, socket: Path, target: Target, *, adopt: bool, p
         "recovery_target": "",
         "recovery_target_action": "pause" if pause else "promote",
         "recovery_target_inclusive": "on",
-        "recovery_target_timeline": str(gathered.chain.timeline),
+        # its own needs no history, which may have been archived long before
+        "recovery_target_timeline": "current" if same else str(gathered.chain.timeline),
         **{f"recovery_target_{kind}": "" for kind in ("time", "name", "lsn", "xid")},
     }
     if target.kind != END:
