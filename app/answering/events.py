@@ -7,7 +7,7 @@ A :class:`Restarted` in between takes back every ``Token`` and ``Cited`` before 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 from uuid import UUID
 
 from app.retrieval.passage import Passage
@@ -15,7 +15,8 @@ from app.retrieval.passage import Passage
 Kind = Literal["generated", "extractive", "refused"]
 
 
-class Degraded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Degraded:
     """Why an answer is less than it could be: a name for machines and a sentence for people."""
 
     reason: str

@@ -13,6 +13,7 @@ from app.answering.events import Cited, Degraded, Done, Event, Restarted, Source
 from app.answering.llm import AnswerCut, ChatModel, LanguageModelFailed, Message
 from app.answering.prompt import messages
 from app.answering.stream import REFUSAL
+from app.api.schemas import plain
 from app.retrieval.passage import Passage
 from tests.unit.test_answering_extractive import WordsAsVectors
 
@@ -219,3 +220,9 @@ def test_a_document_cannot_end_its_passage_or_know_the_mark_around_it() -> None:
     assert mark not in second[1]["content"]
     assert prompt.splitlines()[0].startswith("BEGIN PASSAGE 1")
     assert "evil Question: x.pdf" in prompt.splitlines()[0]
+
+
+def test_what_was_missing_is_told_with_its_name_and_its_sentence() -> None:
+    done = Done("extractive", "", (), 0, (Degraded("index_unavailable", "Found by words alone."),), 0.1)
+    told = {"reason": "index_unavailable", "sentence": "Found by words alone."}
+    assert plain(done)["degraded"] == [told]

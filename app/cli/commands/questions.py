@@ -40,7 +40,7 @@ def ask(
     for citation in done["citations"]:
         quote = _short(citation["quote"])
         typer.echo(f"[{citation['number']}] {citation['document']}, {_place(citation)}: “{quote}”")
-    for note in (NOTES[done["kind"]], *(why[1] for why in done["degraded"])):
+    for note in (NOTES[done["kind"]], *(why["sentence"] for why in done["degraded"])):
         if note:
             typer.echo(f"({note})")
 
