@@ -13,9 +13,9 @@ OPS := .venv-ops
 FLEET := site verbs sandbox metrics dashboards alerts ports faults_database faults_services
 DEPLOY := deploy deploy_interrupted drain
 RESTORE := backup restore
+RESTORE_SLOW := plan backup_clock_qemu backup_troubles
 FLEET_SLOW := pages metrics_site logs delivery alerts_slow runbooks faults_slow balancer restarts access secrets rotate destroy limits_qemu alerts_clock_qemu \
-  scale deploy_refused deploy_lost deploy_secrets promotion patch refresh alerts_deploy \
-  plan backup_clock_qemu backup_troubles
+  scale deploy_refused deploy_lost deploy_secrets promotion patch refresh alerts_deploy
 
 .PHONY: help run setup setup-dev setup-ops test test-fast test-browser test-ansible monitoring-test nix-test image image-fast image-test lab lab-down \
   lab-test fleet-test fleet-slow fleet-soak fleet-watch fleet-losing deploy-test restore-test disaster-test closure deploy rollback verify promote lint format lock clean
@@ -91,13 +91,13 @@ deploy-test: setup-dev setup-ops ## Releases, good and bad, deployed under load 
 	@tools/lab prepare
 	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(DEPLOY)) $(OPTIONS)
 
-restore-test: setup-dev setup-ops ## Backups made, read, harmed; what was lost restored; a drill (root, an image)
+restore-test: setup-dev setup-ops ## Backups made, read, harmed; what was lost restored; a drill (root, an image); MORE='$$(RESTORE_SLOW)' for all
 	@tools/lab prepare
-	$(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(RESTORE)) $(OPTIONS)
+	KA_FLEET_BACKUPS=1 $(PYTEST) $(patsubst %,tests/fleet/test_%.py,$(RESTORE) $(MORE)) $(OPTIONS)
 
 disaster-test: setup-dev setup-ops ## All lost but the repository, and one command (root, an image; an hour at most)
 	@tools/lab prepare
-	$(PYTEST) tests/fleet/test_disaster.py $(OPTIONS)
+	KA_FLEET_BACKUPS=1 $(PYTEST) tests/fleet/test_disaster.py $(OPTIONS)
 
 fleet-slow: setup-dev setup-ops ## All else that is tested on a fleet (root, an image made with --stand-in; two hours)
 	@tools/lab prepare
@@ -113,7 +113,7 @@ fleet-watch: setup-dev setup-ops ## What watching costs, and whether a quiet fle
 
 fleet-losing: setup-dev setup-ops ## Databases lost again and again: what is missing, how long it takes, what backups cost (root, hours)
 	@tools/lab prepare
-	$(PYTHON) -m tests.fleet.losing $(OPTIONS)
+	KA_FLEET_BACKUPS=1 $(PYTHON) -m tests.fleet.losing $(OPTIONS)
 
 closure: ## Build the closure, sign it, keep it in build/release; OPTIONS=--stand-in where GitHub is out of reach
 	@tools/release.sh $(OPTIONS)

@@ -17,6 +17,9 @@ _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+) +changed=(\d+) +unreachable=(\d+) +fai
 _LINES = 60
 # a controller is a machine of its own: here it gives way to the hosts, which would not feel it elsewhere
 _GIVING_WAY = ("nice", "-n", "10")
+# whether the fleet saves its documents and its database
+SAVED = os.environ.get("KA_FLEET_BACKUPS", "") == "1"
+_SETTINGS = ("-e", "fleet_backups=true") if SAVED else ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class Plays:
             raise LabError("Ansible is not set up: run `make setup-ops`.")
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{len(list(self._logs.iterdir())) + 1:03}-{verb}.log"
-        playbook = [f"{_ANSIBLE}/ansible-playbook", f"playbooks/{verb}.yml", f"-i{self._inventory}", *options]
+        playbook = [f"{_ANSIBLE}/ansible-playbook", f"playbooks/{verb}.yml", f"-i{self._inventory}"]
+        playbook += [*_SETTINGS, *options]
         begun = time.monotonic()
         try:
             with log.open("w") as file:
