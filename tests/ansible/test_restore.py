@@ -18,7 +18,7 @@ def refused(playbook: str, options: list[str], folder: Path) -> str:
     ssh = folder / "ssh"
     ssh.write_text(f"#!/bin/sh\necho called >> {touched}\nexit 255\n")
     ssh.chmod(0o755)
-    words = [f"playbooks/{playbook}", "-i", str(EXAMPLE), *options]
+    words = [f"playbooks/{playbook}", "-i", str(EXAMPLE), "-e", "fleet_backups=true", *options]
     done = run("ansible-playbook", *words, home=folder, ANSIBLE_SSH_EXECUTABLE=str(ssh))
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0

@@ -17,7 +17,7 @@ from ka_backup.returning import Document
 from python_multipart.multipart import parse_options_header
 
 from app.ingestion.names import clean_name
-from tests.unit.test_backup_sets import MADE
+from tests.integration.test_backup_sets import MADE
 
 CONFIG = Config("monitoring1", "monitoring", "rest:https://backup1:8000", documents=["objects1"])
 

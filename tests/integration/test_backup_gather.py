@@ -22,7 +22,7 @@ from ka_backup.gather import Gathered
 from ka_backup.restic import Repository, Snapshot
 from ka_backup.scratch import Target
 
-from tests.unit.test_backup_sets import MADE, ONE
+from tests.integration.test_backup_sets import MADE, ONE
 
 SYSTEM = int(ONE.system)
 
