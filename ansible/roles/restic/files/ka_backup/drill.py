@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from ka_backup import drill_asking, drill_compare, drill_serving, gather, scratc
 from ka_backup.config import Config
 from ka_backup.errors import BackupError, NoRepository
 from ka_backup.restic import Repository, Snapshot
+from ka_backup.run_restore_documents import hash_of
 
 BUCKET = "knowledge-assistant"
 ANSWERS = 600.0  # seconds in which the index has to be built anew and all answers right
@@ -183,9 +183,8 @@ def wrong(places: dict[str, Path], keys: Iterable[str]) -> list[str]:
         if key not in places:
             missing.append(key)
             continue
-        with places[key].open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != key:
-                other.append(key)
+        if hash_of(places[key]) != key:
+            other.append(key)
     said = []
     if missing:
         said.append(f"{len(missing)} files of documents were not restored: {', '.join(missing[:NAMED])}.")

@@ -18,10 +18,9 @@ from urllib.parse import quote, urlsplit
 
 from ka_backup import postgres, run_restore_documents, sets
 from ka_backup.config import Config
-from ka_backup.errors import BackupError, Incomplete, NoRepository
+from ka_backup.errors import BackupError, Incomplete
 from ka_backup.restic import Repository, Snapshot
 
-WHOLE, NEW = "objects", "objects-new"
 READY, WORKING = "ready", ("queued", "parsing", "indexing")
 PAGE, TIMEOUT, PIECE = 1000, 60.0, 1 << 20
 NAMED = 5
@@ -96,7 +95,9 @@ def files(config: Config, wanted: Sequence[Document], moment: datetime, folder: 
     left = {one.sha256: one.created_at for one in wanted}
     bucket, half = folder / "bucket", folder / "half"
     listed: dict[str, dict[str, str]] = {}
-    for repository, snapshot in likely(snapshots(config), sorted(set(left.values())), moment):
+    for repository, snapshot in likely(
+        run_restore_documents.snapshots(config), sorted(set(left.values())), moment
+    ):
         if not left:
             break
         if snapshot.id not in listed:
@@ -117,20 +118,6 @@ def files(config: Config, wanted: Sequence[Document], moment: datetime, folder: 
     return {one.sha256: run_restore_documents.place(bucket, one.sha256) for one in wanted}
 
 
-def snapshots(config: Config) -> list[tuple[Repository, Snapshot]]:
-    """All of raw documents. Raises BackupError."""
-    found: list[tuple[Repository, Snapshot]] = []
-    for name in config.documents:
-        repository = Repository(config, name, reader=True)
-        try:
-            found += [(repository, one) for one in repository.snapshots() if {WHOLE, NEW} & set(one.tags)]
-        except NoRepository:
-            continue
-    if not found:
-        raise BackupError("No repository holds documents: see verify.yml and backup.yml.")
-    return found
-
-
 def likely(
     found: list[tuple[Repository, Snapshot]], uploaded: Sequence[datetime], moment: datetime
 ) -> Iterator[tuple[Repository, Snapshot]]:
@@ -139,7 +126,7 @@ def likely(
     The same file may have come earlier, under another name; so all others follow.
     """
     seen: set[str] = set()
-    whole = [one for one in found if WHOLE in one[1].tags]
+    whole = [one for one in found if run_restore_documents.WHOLE in one[1].tags]
     before = sorted((one for one in whole if one[1].time <= moment), key=lambda one: one[1].time)[-1:]
     after = sorted((one for one in whole if one[1].time > moment), key=lambda one: one[1].time)[:1]
     close = [
