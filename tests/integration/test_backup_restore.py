@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
+from ka_backup import run_restore_choose, sets, watch
 from ka_backup import run_restore_documents as documents
 from ka_backup.config import Config
-from ka_backup.errors import BackupError, NoSet
-from ka_backup.restic import Entry, Snapshot
+from ka_backup.errors import BackupError, NoSet, RepositoryAway
+from ka_backup.restic import Entry, Repository, Snapshot
 from ka_backup.run_restore_choose import of, plan, target
 from ka_backup.run_restore_live import lost, read, zoned
 from ka_backup.sets import Base, Found, Objects, Set
@@ -69,6 +73,129 @@ def test_what_another_database_saved_later_says_nothing() -> None:
     assert of(("wal",), "7")
     assert of(("wal", "system-7"), "7")
     assert not of(("wal", "system-8"), "7")
+
+
+class Bases:
+    """Three sets a day apart, the newest first; bases that cannot be read, by the number of their set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.config = Config("postgres1", "postgres", "rest:https://backup1:8000", databases=["postgres2"])
+        self.broken: dict[int, BackupError] = {}
+        self.manifests: dict[int, BackupError] = {}
+        self.log = ""
+        self.read: list[int] = []
+        self.away = False
+        names = [(MADE - timedelta(days=day)).strftime(sets.ID) for day in range(3)]
+        self.ids = names
+        repository = Repository(self.config, "postgres2", reader=True)
+        shots = [(repository, Snapshot(str(day), MADE - timedelta(days=day), ("set",))) for day in range(3)]
+        monkeypatch.setattr(sets, "listed", lambda _config: (list(shots), []))
+        monkeypatch.setattr(sets, "read", lambda _, shot: self._set(int(shot.id)))
+        monkeypatch.setattr(Repository, "dump", lambda _, *which: self._dump(*which))
+        monkeypatch.setattr(Repository, "run", lambda _, *words: self._answer())
+        monkeypatch.setattr(watch, "logs", lambda *_: ({}, set()))
+        monkeypatch.setattr(watch, "gap", lambda *_: self.log)
+        monkeypatch.setattr(run_restore_choose, "until", lambda *_: SAVED)
+
+    def _set(self, day: int) -> Found:
+        if day in self.manifests:
+            raise self.manifests[day]
+        base = Base("postgres2", f"{day}" * 64, 1000)
+        one = replace(ONE, id=self.ids[day], made_at=MADE - timedelta(days=day), base=base)
+        return replace(FOUND, set=one)
+
+    def _dump(self, snapshot: str, path: str, to: IO[bytes]) -> None:
+        self.read.append(int(snapshot[0]))
+        to.write(b"first")
+        if int(snapshot[0]) in self.broken:
+            raise self.broken[int(snapshot[0])]
+
+    def _answer(self) -> str:
+        if self.away:
+            raise RepositoryAway("The repository does not answer.")
+        return "{}"
+
+    def choose(self, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, list[str]]:
+        assert run_restore_choose.main(self.config, list(words)) == 0
+        found = json.loads(capsys.readouterr().out)
+        return found["set"], found["said"]
+
+
+@pytest.fixture
+def bases(monkeypatch: pytest.MonkeyPatch) -> Bases:
+    return Bases(monkeypatch)
+
+
+def test_the_newest_set_is_taken_and_only_its_base_is_read(
+    bases: Bases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bases.choose(capsys) == (bases.ids[0], [])
+    assert bases.read == [0]
+
+
+def test_a_set_whose_base_is_damaged_is_passed_over_for_the_next_older_and_named(
+    bases: Bases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bases.broken = {0: BackupError("ciphertext verification failed."), 1: RepositoryAway("unexpected EOF.")}
+    chosen, said = bases.choose(capsys)
+    assert chosen == bases.ids[2]
+    lost = "of postgres2, is missing or damaged:"
+    assert said == [
+        f"{bases.ids[0]} was passed over. Its base backup, 00000000 {lost} ciphertext verification failed.",
+        f"{bases.ids[1]} was passed over. Its base backup, 11111111 {lost} unexpected EOF.",
+    ]
+
+
+def test_for_a_moment_the_next_older_set_leads_there_too(
+    bases: Bases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bases.broken = {1: BackupError("gone.")}
+    chosen, said = bases.choose(capsys, (MADE - timedelta(hours=1)).isoformat())
+    assert (chosen, len(said), bases.read) == (bases.ids[2], 1, [1, 2])
+
+
+def test_a_set_that_was_named_is_refused_with_the_reason_and_never_replaced(bases: Bases) -> None:
+    bases.broken = {1: BackupError("ciphertext verification failed.")}
+    with pytest.raises(NoSet, match=rf"{bases.ids[1]} cannot be restored\. .*11111111.* verification failed"):
+        run_restore_choose.main(bases.config, [bases.ids[1]])
+    assert bases.read == [1]
+
+
+def test_a_set_that_was_named_and_cannot_be_read_is_refused_with_the_reason(bases: Bases) -> None:
+    bases.manifests = {1: BackupError("The tree is damaged.")}
+    with pytest.raises(NoSet, match=rf"no set '{bases.ids[1]}'.*The tree is damaged\."):
+        run_restore_choose.main(bases.config, [bases.ids[1]])
+    assert bases.read == []
+
+
+def test_a_set_that_cannot_be_read_does_not_hide_the_one_before(
+    bases: Bases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bases.manifests = {0: BackupError("The tree is damaged.")}
+    assert bases.choose(capsys) == (bases.ids[1], ["postgres2, 0: The tree is damaged."])
+
+
+def test_when_no_set_is_good_each_is_named_with_what_it_lacks(bases: Bases) -> None:
+    bases.broken = {day: BackupError(f"broken {day}.") for day in range(3)}
+    with pytest.raises(NoSet, match=r"No set is good\. .*broken 0\. .*broken 1\. .*broken 2\."):
+        run_restore_choose.main(bases.config, [])
+
+
+def test_a_gap_in_the_log_is_told_before_a_base_is_read_and_only_where_all_is_wanted(
+    bases: Bases, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bases.log = "The log after it lacks 000000010000000000000006."
+    with pytest.raises(NoSet, match=r"lacks 000000010000000000000006\..*restore_time"):
+        run_restore_choose.main(bases.config, [])
+    assert bases.read == []
+    assert bases.choose(capsys, MADE.isoformat()) == (bases.ids[0], [])
+
+
+def test_a_repository_that_is_away_is_no_damage(bases: Bases) -> None:
+    bases.broken, bases.away = {0: RepositoryAway("unexpected EOF.")}, True
+    with pytest.raises(RepositoryAway, match="does not answer"):
+        run_restore_choose.main(bases.config, [])
+    assert bases.read == [0]
 
 
 @pytest.mark.parametrize(

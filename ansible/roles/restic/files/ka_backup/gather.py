@@ -16,15 +16,7 @@ from pathlib import Path
 
 from ka_backup import sets, wal
 from ka_backup.config import Config
-from ka_backup.errors import (
-    BackupError,
-    Incomplete,
-    NoRepository,
-    RepositoryAway,
-    RepositoryLocked,
-    Unusable,
-    WrongPassword,
-)
+from ka_backup.errors import BackupError, Incomplete, NoRepository, Unusable
 from ka_backup.restic import Repository, Snapshot
 
 TAR = "/base.tar"
@@ -37,7 +29,6 @@ _EXTRA = re.compile(r"[0-9A-F]{24}\.(partial|[0-9A-F]{8}\.backup)\.gz")
 # magic, info, timeline, address, remaining, padding; system identifier.
 _HEAD = struct.Struct("<HHIQI4xQ")
 _CUT = re.compile("Unexpected EOF|not look like a tar")  # what tar says when restic ends early
-_BROKEN = (RepositoryAway, RepositoryLocked, WrongPassword)
 
 
 @dataclass(frozen=True)
@@ -189,9 +180,8 @@ def _take(repository: Repository, snapshot: Snapshot, folder: Path, log: Path, o
     said = ""
     try:
         repository.restore(snapshot.id, half)
-    except _BROKEN:
-        raise
     except BackupError as error:
+        repository.blame(error)
         said = f"{repository.name}, {snapshot.id[:8]}: {error}"
     first = wal.number(one.start_lsn) // wal.SEGMENT
     for path in sorted(half.rglob("*.gz")):

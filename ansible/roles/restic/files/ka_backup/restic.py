@@ -26,6 +26,7 @@ from ka_backup.errors import (
     NoRepository,
     RepositoryAway,
     RepositoryLocked,
+    Unusable,
     WrongPassword,
 )
 
@@ -38,6 +39,7 @@ KEYS = {
     "AWS_SECRET_ACCESS_KEY": "ka.backup.s3_secret_key",
 }
 INCOMPLETE, LOCKED = 3, 11
+FULL = "has no room left"
 CODES: dict[int, tuple[type[BackupError], str]] = {
     10: (NoRepository, "There is no repository {where}; run site.yml --tags backup, which makes it."),
     LOCKED: (RepositoryLocked, "{where} is locked for longer than this waits ({said}); try again later."),
@@ -55,7 +57,7 @@ WAYS = {
         "refuses this host; its certificate or its keys are not those that are let in there"
     ),
     r"\b507\b|no space left|Insufficient Storage|disk quota": (
-        "has no room left; give it a larger disk, or keep less"
+        f"{FULL}; give it a larger disk, or keep less"
     ),
     (
         r"dial tcp|connection re(fused|set)|no such host|i/o timeout|no route|network is unreachable|\bEOF\b|"
@@ -130,6 +132,16 @@ class Repository:
             except BackupError as error:
                 if "already" not in str(error):
                     raise
+
+    def blame(self, error: BackupError) -> None:
+        """Return when only what was asked for is damaged; raise when nothing can be read here.
+
+        restic tells a file that is cut short as it tells a network that is; so the repository is asked.
+        """
+        if isinstance(error, RepositoryAway) and FULL not in str(error):
+            self.run("cat", "config")
+        elif isinstance(error, (NoRepository, RepositoryAway, RepositoryLocked, Unusable, WrongPassword)):
+            raise error
 
     def backup_folder(
         self, path: str | Path, tags: Sequence[str], seconds: float = LONG, exclude: Sequence[str] = ()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from ka_backup import sets
+from ka_backup import gather, sets, watch
 from ka_backup.config import Config
 from ka_backup.errors import BackupError, NoRepository, NoSet, Unusable
 from ka_backup.restic import Repository
@@ -21,10 +22,36 @@ def main(config: Config, arguments: list[str]) -> int:
     if len(arguments) > 1:
         raise Unusable("Say a moment, a set's id, or nothing for the newest.")
     wanted, name = target(arguments[0] if arguments else NEWEST)
-    found, said = sets.find(config, wanted, name)
+    kept = watch.Kept()
+    end = not wanted and not name
+    found, said = sets.find(config, wanted, name, lambda one: lacks(config, one.set, kept, end=end))
     saved = until(config, found.set.system)
     sys.stdout.write(json.dumps(plan(found, wanted, bool(name), saved) | {"said": said}) + "\n")
     return 0
+
+
+def lacks(config: Config, one: sets.Set, kept: watch.Kept, *, end: bool) -> str:
+    """Why a set leads to no database, in a sentence, or nothing. Raises BackupError: a repository is away.
+
+    Its base backup is read to the last byte: nothing that serves has been stopped by now. The log counts
+    where all of it is wanted, to the ``end``.
+    """
+    if end:
+        since = one.made_at - timedelta(seconds=one.seconds)
+        _, files = watch.logs(config, kept, one.system, since)
+        if why := watch.gap(one, files, watch.histories(kept.histories, files)):
+            return f"{why} A restore can go to a moment before that: restore_time."
+    name = f"{one.base.snapshot[:8]} of {one.base.repository}"
+    if one.base.repository not in config.databases:
+        return f"Its base backup, {name}, is on no database server."
+    repository = Repository(config, one.base.repository, reader=True)
+    try:
+        with Path("/dev/null").open("wb") as nowhere:
+            repository.dump(one.base.snapshot, gather.TAR, nowhere)
+    except BackupError as error:
+        repository.blame(error)
+        return f"Its base backup, {name}, is missing or damaged: {error}"
+    return ""
 
 
 def target(word: str) -> tuple[datetime | None, str]:

@@ -325,15 +325,23 @@ def every(config: Config, newest: int | None = None) -> tuple[list[Found], list[
     for repository, snapshot in snapshots[:newest]:
         try:
             found.append(read(repository, snapshot))
-        except Incomplete as error:
+        except BackupError as error:
+            repository.blame(error)
             said.append(f"{repository.name}, {snapshot.id[:8]}: {error}")
     return found, said
 
 
-def find(config: Config, wanted: datetime | None = None, set_id: str = "") -> tuple[Found, list[str]]:
+def find(
+    config: Config,
+    wanted: datetime | None = None,
+    set_id: str = "",
+    lacks: Callable[[Found], str] = lambda _: "",
+) -> tuple[Found, list[str]]:
     """The set of this id, or that for this moment, or the newest; reads as few manifests as it can.
 
-    Also returns a sentence for each set or repository that could not be read. Raises :class:`NoSet`.
+    ``lacks`` says why a set cannot be used, or nothing. The next older one is tried then; one that was asked
+    for by its id is refused. Also returns a sentence for each set that was passed over, and for each set or
+    repository that could not be read. Raises :class:`NoSet`.
     """
     snapshots, said = listed(config)
     if set_id:
@@ -343,13 +351,29 @@ def find(config: Config, wanted: datetime | None = None, set_id: str = "") -> tu
     elif wanted:
         snapshots = [one for one in snapshots if one[1].time <= wanted + NEAR] or snapshots[-1:]
     found: list[Found] = []
+    left: list[Found] = []
     for repository, snapshot in snapshots:
         try:
-            found.append(read(repository, snapshot))
-        except Incomplete as error:
+            one = read(repository, snapshot)
+        except BackupError as error:
+            repository.blame(error)
             said.append(f"{repository.name}, {snapshot.id[:8]}: {error}")
             continue
-        last = found[-1].set
-        if last.id == set_id or (not set_id and (wanted is None or last.made_at <= wanted)):
-            break
-    return by_id(found, set_id) if set_id else choose(found, wanted), said
+        found.append(one)
+        same = one.set.system == found[0].set.system
+        if one.set.id != set_id if set_id else not same or (wanted and one.set.made_at > wanted):
+            left.append(one)
+            continue
+        why = lacks(one)
+        if not why:
+            return one, said
+        if set_id:
+            raise NoSet(f"The set {set_id} cannot be restored. {why} Name another set, or none.")
+        said.append(f"{one.set.id} was passed over. {why}")
+    try:
+        if set_id:
+            return by_id(left, set_id), said
+        return choose(left, wanted, found[0].set.system if found else ""), said
+    except NoSet as error:
+        why = "No set is good." if len(left) < len(found) else str(error)
+        raise NoSet(" ".join([why, *said])) from None

@@ -119,9 +119,9 @@ def judge(one: sets.Set, keys: Iterable[str], seen: Seen) -> str:
     bases = seen.snapshots.get(one.base.repository, [])
     if not any(snapshot.id.startswith(one.base.snapshot) for snapshot in bases):
         return f"Its base backup, {one.base.snapshot[:8]} of {one.base.repository}, is not there."
-    missing = wal.chain(seen.files, seen.histories, one.timeline, one.start_lsn, one.stop_lsn).missing
-    if missing:
-        return f"The log after it lacks {_some(missing)}."
+    why = gap(one, seen.files, seen.histories)
+    if why:
+        return why
     lacking = sorted(set(keys) - seen.keys) if seen.keys is not None else []
     if lacking:
         return f"Its documents lack {_some(lacking)}."
@@ -130,15 +130,15 @@ def judge(one: sets.Set, keys: Iterable[str], seen: Seen) -> str:
     return ""
 
 
+def gap(one: sets.Set, files: Iterable[str], found: wal.Histories) -> str:
+    """Which of the log after a set is missing, in a sentence; empty when nothing is."""
+    missing = wal.chain(files, found, one.timeline, one.start_lsn, one.stop_lsn).missing
+    return f"The log after it lacks {_some(missing)}." if missing else ""
+
+
 def see(config: Config, kept: Kept, system: str, since: datetime) -> Seen:
     """All that sets of a database since a moment need. Raises BackupError."""
-    snapshots: dict[str, list[Snapshot]] = {}
-    files: set[str] = set()
-    for name in config.databases:
-        repository = Repository(config, name, reader=True)
-        snapshots[name] = _snapshots(repository)
-        for one in gather.needed(snapshots[name], system, since):
-            files.update(kept.of(repository, one, is_wal))
+    snapshots, files = logs(config, kept, system, since)
     keys: set[str] | None = set() if config.documents else None
     for name in config.documents:
         repository = Repository(config, name, reader=True)
@@ -154,6 +154,20 @@ def see(config: Config, kept: Kept, system: str, since: datetime) -> Seen:
         _newest(snapshots, config.databases, ("wal", "wal-closed")),
         _newest(snapshots, config.documents, ("objects", "objects-new")),
     )
+
+
+def logs(
+    config: Config, kept: Kept, system: str, since: datetime
+) -> tuple[dict[str, list[Snapshot]], set[str]]:
+    """All snapshots of database servers, and the files of the log since a moment. Raises BackupError."""
+    snapshots: dict[str, list[Snapshot]] = {}
+    files: set[str] = set()
+    for name in config.databases:
+        repository = Repository(config, name, reader=True)
+        snapshots[name] = _snapshots(repository)
+        for one in gather.needed(snapshots[name], system, since):
+            files.update(kept.of(repository, one, is_wal))
+    return snapshots, files
 
 
 def documents(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
