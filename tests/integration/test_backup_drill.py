@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import threading
@@ -80,19 +79,6 @@ def test_questions_are_asked_until_the_index_is_there() -> None:
 def test_after_the_time_what_is_wrong_is_told() -> None:
     assert drill_asking.until_right("known", [KNOWN], lambda *_: (404, ""), 0, pause=0) == [
         "“How far?” is answered by status 404 on the restored data."
-    ]
-
-
-def test_a_file_that_is_missing_and_one_with_another_byte_are_named(tmp_path: Path) -> None:
-    right, other = (hashlib.sha256(text).hexdigest() for text in (b"right", b"other"))
-    (tmp_path / right).write_bytes(b"right")
-    (tmp_path / other).write_bytes(b"othes")
-    places = {path.name: path for path in tmp_path.iterdir()}
-    assert drill.wrong(places, [right]) == []
-    said = drill.wrong(places, [right, other, "c" * 64])
-    assert said == [
-        f"1 files of documents were not restored: {'c' * 64}.",
-        f"1 files of documents are not what was uploaded: {other}.",
     ]
 
 

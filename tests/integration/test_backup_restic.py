@@ -168,6 +168,29 @@ def test_a_repository_that_takes_no_connection_is_away_at_once(stand: Stand) -> 
         Repository(config, "postgres1").run("cat", "config")
 
 
+@pytest.mark.parametrize(
+    "error", [RepositoryAway("unexpected EOF"), BackupError("ciphertext"), Incomplete("no JSON")]
+)
+def test_what_is_damaged_in_a_repository_that_answers_is_damaged(stand: Stand, error: BackupError) -> None:
+    stand.does("exit 0").blame(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RepositoryAway("It does not answer"),
+        RepositoryAway("It has no room left; give it a larger disk"),
+        WrongPassword("x"),
+        RepositoryLocked("x"),
+        NoRepository("x"),
+        Unusable("x"),
+    ],
+)
+def test_what_is_about_the_whole_repository_is_no_damage(stand: Stand, error: BackupError) -> None:
+    with pytest.raises(type(error)):
+        stand.does("echo 'dial tcp: connection refused' >&2; exit 1").blame(error)
+
+
 def test_a_backup_that_names_no_snapshot_is_none(stand: Stand) -> None:
     with pytest.raises(BackupError, match="named no snapshot"):
         stand.does("exit 0").backup_folder("/x", ["wal"])

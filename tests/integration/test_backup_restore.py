@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import IO
 
 import pytest
 from ka_backup import run_restore_choose, sets, watch
-from ka_backup import run_restore_documents as documents
 from ka_backup.config import Config
 from ka_backup.errors import BackupError, NoSet, RepositoryAway
-from ka_backup.restic import Entry, Repository, Snapshot
+from ka_backup.restic import Repository, Snapshot
 from ka_backup.run_restore_choose import of, plan, target
 from ka_backup.run_restore_live import lost, read, zoned
 from ka_backup.sets import Base, Found, Objects, Set
@@ -240,64 +237,3 @@ def test_a_stopped_database_is_known_by_its_control_file() -> None:
     }
     assert read("pg_controldata: error: could not open file")["system"] == ""
     assert zoned("2026-11-23T21:00:00") == "2026-11-23T21:00:00+00:00"
-
-
-class Shelf:
-    """Snapshots of documents in memory, as :class:`ka_backup.restic.Repository` gives them."""
-
-    name = "objects1"
-
-    def __init__(self, held: dict[str, dict[str, bytes]]) -> None:
-        self.held = held
-        self.asked: list[str] = []
-
-    def ls(self, snapshot: str) -> list[Entry]:
-        self.asked.append(snapshot)
-        return [Entry(path, len(content)) for path, content in self.held[snapshot].items()]
-
-    def restore(self, snapshot: str, folder: Path, include: list[str]) -> None:
-        for path in include:
-            to = folder / path.lstrip("/")
-            to.parent.mkdir(parents=True, exist_ok=True)
-            to.write_bytes(self.held[snapshot][path])
-
-
-def key(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def path(content: bytes) -> str:
-    return str(documents.place(Path("/data/objects/knowledge-assistant"), key(content)))
-
-
-def test_documents_come_back_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, two, three = b"one", b"two", b"three"
-    shelf = Shelf({"new": {path(one): b"rotten"}, "old": {path(one): one, path(two): two}})
-    shots = [(shelf, Snapshot(name, MADE)) for name in ("new", "old")]
-    monkeypatch.setattr(documents, "snapshots", lambda _config: shots)
-    bucket = tmp_path / "objects" / "knowledge-assistant"
-    config = Config("objects1", "objects", "rest:https://backup1:8000")
-    assert documents.put_back(config, bucket, {key(one), key(two), key(three)}) == 2
-    for content in (one, two):
-        assert documents.place(bucket, key(content)).read_bytes() == content
-        assert documents.place(bucket, key(content)).stat().st_mode & 0o777 == 0o600
-    assert not documents.place(bucket, key(three)).exists()
-    assert [entry.name for entry in bucket.parent.iterdir()] == [bucket.name], "nothing half is left"
-
-
-def test_no_snapshot_is_read_once_all_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = Shelf({"new": {path(b"one"): b"one"}, "old": {}})
-    shots = [(shelf, Snapshot(name, MADE)) for name in ("new", "old")]
-    monkeypatch.setattr(documents, "snapshots", lambda _config: shots)
-    bucket = tmp_path / "knowledge-assistant"
-    config = Config("objects1", "objects", "rest:https://backup1:8000")
-    assert documents.put_back(config, bucket, {key(b"one")}) == 1
-    assert shelf.asked == ["new"]
-
-
-def test_a_file_that_is_not_what_its_name_says_counts_as_missing_when_it_is_read(tmp_path: Path) -> None:
-    file = tmp_path / key(b"one")
-    file.write_bytes(b"two")
-    assert documents.there(file, file.name, hashed=False)
-    assert not documents.there(file, file.name, hashed=True)
-    assert not documents.there(tmp_path / "none", "none", hashed=True)

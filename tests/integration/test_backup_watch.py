@@ -131,6 +131,25 @@ def test_what_a_snapshot_holds_is_listed_once_and_forgotten_with_it(
     assert watch.Kept.load(path).names.keys() == {"one"}
 
 
+def test_a_snapshot_that_is_damaged_holds_nothing_is_told_of_and_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = [True]
+
+    def ls(_: object, snapshot: str) -> list[Entry]:
+        if broken[0]:
+            raise RepositoryAway("unexpected EOF.")
+        return [Entry(f"/{KEYS[0]}", 1)]
+
+    monkeypatch.setattr(Repository, "ls", ls)
+    monkeypatch.setattr(Repository, "run", lambda *_: "{}")
+    repository, one, kept = Repository(CONFIG, "objects1", reader=True), snapshot("one", 0), watch.Kept()
+    assert kept.of(repository, one, watch.is_key) == []
+    assert kept.said == ["objects1, one: unexpected EOF."]
+    broken[0] = False
+    assert kept.of(repository, one, watch.is_key) == KEYS[:1]
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"names": 1}', "{"])
 def test_what_was_remembered_and_is_broken_is_looked_up_again(tmp_path: Path, text: str) -> None:
     (tmp_path / "snapshots.json").write_text(text)

@@ -15,11 +15,10 @@ from ka_backup import drill_asking, drill_compare, drill_serving, gather, scratc
 from ka_backup.config import Config
 from ka_backup.errors import BackupError, NoRepository
 from ka_backup.restic import Repository, Snapshot
-from ka_backup.run_restore_documents import hash_of
+from ka_backup.run_restore_documents import put_back, some_of, there, tolerated
 
 BUCKET = "knowledge-assistant"
 ANSWERS = 600.0  # seconds in which the index has to be built anew and all answers right
-NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,15 @@ class Settings:
 
 @dataclass
 class Result:
-    """What came out; seconds are counted from the beginning, None is what was not reached."""
+    """What came out; seconds are counted from the beginning, None is what was not reached.
+
+    ``said`` is about snapshots that are damaged, which others made good.
+    """
 
     began: str = ""
     passed: bool = False
     problems: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     set: str = ""
     rpo_seconds: float | None = None
     rto_database_seconds: float | None = None
@@ -140,20 +143,30 @@ class Drill:
         marker: float,
     ) -> Path:
         """The folder of buckets, with the file of each document, as its name says."""
+        said = self.result.said
         for repository, one in files:
-            repository.restore(one.id, target)
-        places = {path.name: path for path in target.rglob("*") if path.is_file() and watch.is_key(path.name)}
-        newest = max((one.time.timestamp() for _, one in files), default=0.0)
-        if self._config.documents:
-            # a file comes before its row, but may be saved after it
-            keys = {one.sha256 for one in drill_compare.due(documents, min(marker, newest))}
-            self.result.problems += wrong(places, keys)
-            self.result.objects_checked = len(keys)
-            self.result.objects_bytes = sum(path.stat().st_size for path in places.values())
+            with tolerated(repository, one, said):
+                repository.restore(one.id, target)
+        places = files_of(target)
         # BUCKET/documents/ab/cd/KEY
         roots = [path.parents[4] for path in places.values() if path.parents[2].name == "documents"]
         root = roots[0] if roots else target
         (root / BUCKET).mkdir(parents=True, exist_ok=True)
+        newest = max((one.time.timestamp() for _, one in files), default=0.0)
+        if self._config.documents:
+            # a file comes before its row, but may be saved after it
+            keys = {one.sha256 for one in drill_compare.due(documents, min(marker, newest))}
+            lacking = {key for key in keys if key not in places or not there(places[key], key, hashed=True)}
+            if lacking:
+                # older snapshots may hold what the newest does not
+                left, more = put_back(self._config, root / BUCKET, lacking)
+                said += [each for each in more if each not in said]
+                if left:
+                    self.result.problems.append(
+                        f"{len(left)} documents are whole in no snapshot. By SHA-256: {some_of(left)}."
+                    )
+            self.result.objects_checked = len(keys)
+            self.result.objects_bytes = sum(path.stat().st_size for path in files_of(target).values())
         return root
 
     def _answers(self, stack: ExitStack, folder: Path, socket: str, root: Path) -> None:
@@ -176,21 +189,9 @@ class Drill:
         return round(time.monotonic() - self._began, 1)
 
 
-def wrong(places: dict[str, Path], keys: Iterable[str]) -> list[str]:
-    """Sentences about documents whose file is missing, or has another hash than its name."""
-    missing, other = [], []
-    for key in sorted(keys):
-        if key not in places:
-            missing.append(key)
-            continue
-        if hash_of(places[key]) != key:
-            other.append(key)
-    said = []
-    if missing:
-        said.append(f"{len(missing)} files of documents were not restored: {', '.join(missing[:NAMED])}.")
-    if other:
-        said.append(f"{len(other)} files of documents are not what was uploaded: {', '.join(other[:NAMED])}.")
-    return said
+def files_of(folder: Path) -> dict[str, Path]:
+    """Documents below it, by their keys."""
+    return {path.name: path for path in folder.rglob("*") if path.is_file() and watch.is_key(path.name)}
 
 
 def room(folder: Path, base: int, files: Iterable[tuple[Repository, Snapshot]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
-import shutil
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -90,32 +89,22 @@ def plan(wanted: Iterable[Document], live: Iterable[dict[str, Any]]) -> Plan:
     return found
 
 
-def files(config: Config, wanted: Sequence[Document], moment: datetime, folder: Path) -> dict[str, Path]:
-    """The raw documents by their hashes, from the snapshots that likely hold them. Raises BackupError."""
-    left = {one.sha256: one.created_at for one in wanted}
-    bucket, half = folder / "bucket", folder / "half"
-    listed: dict[str, dict[str, str]] = {}
-    for repository, snapshot in likely(
-        run_restore_documents.snapshots(config), sorted(set(left.values())), moment
-    ):
-        if not left:
-            break
-        if snapshot.id not in listed:
-            listed[snapshot.id] = {Path(one.path).name: one.path for one in repository.ls(snapshot.id)}
-        paths = {key: listed[snapshot.id][key] for key in sorted(left.keys() & listed[snapshot.id].keys())}
-        for some in run_restore_documents.batches(list(paths), run_restore_documents.AT_ONCE):
-            repository.restore(snapshot.id, half, include=[paths[key] for key in some])
-            chosen = {key: paths[key] for key in some}
-            for key in run_restore_documents.accept(half, bucket, chosen):
-                del left[key]
-        shutil.rmtree(half, ignore_errors=True)
+def files(
+    config: Config, wanted: Sequence[Document], moment: datetime, folder: Path
+) -> tuple[dict[str, Path], list[str]]:
+    """The raw documents by their hashes, and a sentence about those that no snapshot holds whole.
+
+    Snapshots that likely hold them come first. Raises BackupError.
+    """
+    bucket, uploaded = folder / "bucket", sorted({one.created_at for one in wanted})
+    found = likely(run_restore_documents.snapshots(config), uploaded, moment)
+    left, said = run_restore_documents.fetch(found, bucket, {one.sha256 for one in wanted})
     if left:
         names = [one.name for one in wanted if one.sha256 in left]
-        raise Incomplete(
-            f"{len(names)} documents are in no snapshot any more ({some_of(names)}). Nothing was uploaded. "
-            "Take a later moment, or one document at a time."
-        )
-    return {one.sha256: run_restore_documents.place(bucket, one.sha256) for one in wanted}
+        lost = f"{len(names)} documents are whole in no snapshot any more ({some_of(names)})."
+        said = [f"{lost} By SHA-256: {run_restore_documents.some_of(left)}.", *said]
+    there = {one.sha256 for one in wanted} - left
+    return {key: run_restore_documents.place(bucket, key) for key in there}, said if left else []
 
 
 def likely(

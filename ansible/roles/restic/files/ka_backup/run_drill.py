@@ -34,7 +34,7 @@ def main(config: Config, arguments: Sequence[str]) -> int:
     new.chmod(0o644)
     new.replace(state / "result.json")
     metrics.write(config.metrics, "drill", figures(result, time.time()))
-    for problem in result.problems:
+    for problem in [*result.said, *result.problems]:
         sys.stderr.write(f"{problem}\n")
     sys.stdout.write(summary(result) + "\n")
     return 0 if result.passed else 1

@@ -26,7 +26,7 @@ def main(config: Config, arguments: list[str]) -> int:
     end = not wanted and not name
     found, said = sets.find(config, wanted, name, lambda one: lacks(config, one.set, kept, end=end))
     saved = until(config, found.set.system)
-    sys.stdout.write(json.dumps(plan(found, wanted, bool(name), saved) | {"said": said}) + "\n")
+    sys.stdout.write(json.dumps(plan(found, wanted, bool(name), saved) | {"said": said + kept.said}) + "\n")
     return 0
 
 

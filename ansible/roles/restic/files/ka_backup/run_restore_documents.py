@@ -14,6 +14,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ka_backup.config import Config
@@ -24,6 +25,7 @@ KEY = re.compile(r"[0-9a-f]{64}")
 WHOLE, NEW = "objects", "objects-new"
 AT_ONCE = 500  # files of one restic
 HALF = ".restoring"
+NAMED = 10  # documents in a sentence
 
 
 def main(config: Config, arguments: list[str]) -> int:
@@ -33,17 +35,25 @@ def main(config: Config, arguments: list[str]) -> int:
     bucket, mode = Path(arguments[0]), arguments[1]
     wanted = {line.strip() for line in sys.stdin if KEY.fullmatch(line.strip())}
     lacking = {key for key in wanted if not there(place(bucket, key), key, hashed=mode == "hashed")}
-    back = 0
+    left, said = lacking, list[str]()
     if mode != "look" and lacking:
-        back = put_back(config, bucket, lacking)
-    facts = {"wanted": len(wanted), "missing": len(lacking), "back": back}
-    sys.stdout.write(json.dumps(facts) + "\n")
-    if mode != "look" and back < len(lacking):
+        left, said = put_back(config, bucket, lacking)
+    facts = {"wanted": len(wanted), "missing": len(lacking), "back": len(lacking) - len(left)}
+    sys.stdout.write(json.dumps(facts | {"lost": some_of(left), "said": said}) + "\n")
+    if mode != "look" and left:
         raise Incomplete(
-            f"{len(lacking) - back} of {len(lacking)} documents are in no snapshot; all others are back. "
-            "Bring them from where they came from: verify.yml and the API name documents that cannot be read."
+            f"{len(left)} of {len(lacking)} documents are whole in no snapshot; all others are back. "
+            f"By SHA-256: {some_of(left)}. Bring them from where they came from: ka status --state damaged "
+            "tells their names."
         )
     return 0
+
+
+def some_of(keys: Iterable[str]) -> str:
+    """The first of them, and how many more there are."""
+    ordered = sorted(keys)
+    more = len(ordered) - NAMED
+    return ", ".join(ordered[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def place(bucket: Path, key: str) -> Path:
@@ -65,23 +75,48 @@ def hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def put_back(config: Config, bucket: Path, lacking: set[str]) -> int:
-    """How many came back out of the snapshots, the newest first."""
-    left = set(lacking)
-    half = bucket.parent / HALF
+def put_back(config: Config, bucket: Path, lacking: Iterable[str]) -> tuple[set[str], list[str]]:
+    """See :func:`fetch`; out of all snapshots."""
+    return fetch(snapshots(config), bucket, lacking)
+
+
+def fetch(
+    found: Iterable[tuple[Repository, Snapshot]], bucket: Path, wanted: Iterable[str]
+) -> tuple[set[str], list[str]]:
+    """Documents get their places, each out of the first snapshot that holds it whole.
+
+    Returns those that none does, and a sentence for each snapshot that is damaged. Raises BackupError when a
+    repository cannot be read at all, OSError when the disk here is full.
+    """
+    left, said, half = set(wanted), list[str](), bucket.parent / HALF
     shutil.rmtree(half, ignore_errors=True)
     try:
-        for repository, snapshot in snapshots(config):
+        for repository, snapshot in found:
             if not left:
                 break
-            paths = {Path(entry.path).name: entry.path for entry in repository.ls(snapshot.id)}
-            held = sorted(left & paths.keys())
-            for some in batches(held, AT_ONCE):
-                repository.restore(snapshot.id, half, include=[paths[key] for key in some])
-                left -= set(accept(half, bucket, {key: paths[key] for key in some}))
+            paths: dict[str, str] = {}
+            with tolerated(repository, snapshot, said):
+                paths = {Path(entry.path).name: entry.path for entry in repository.ls(snapshot.id)}
+            for some in batches(sorted(left & paths.keys()), AT_ONCE):
+                chosen = {key: paths[key] for key in some}
+                with tolerated(repository, snapshot, said):
+                    repository.restore(snapshot.id, half, include=list(chosen.values()))
+                left.difference_update(accept(half, bucket, chosen))
     finally:
         shutil.rmtree(half, ignore_errors=True)
-    return len(lacking) - len(left)
+    return left, said
+
+
+@contextmanager
+def tolerated(repository: Repository, snapshot: Snapshot, said: list[str]) -> Iterator[None]:
+    """What is damaged in one snapshot is said once, and looked for in others."""
+    try:
+        yield
+    except BackupError as error:
+        repository.blame(error)
+        sentence = f"{repository.name}, {snapshot.id[:8]}: {error}"
+        if sentence not in said:
+            said.append(sentence)
 
 
 def accept(half: Path, bucket: Path, paths: dict[str, str]) -> Iterator[str]:

@@ -50,7 +50,7 @@ def main(config: Config, arguments: list[str]) -> int:
         drill.clear(folder)
     sys.stdout.write(json.dumps(facts) + "\n")
     if facts["problems"]:
-        raise Incomplete("Not all can be read as it came back: " + " ".join(facts["problems"]))
+        raise Incomplete("Not all came back as it was: " + " ".join(facts["problems"]))
     return 0
 
 
@@ -76,7 +76,7 @@ def decode(text: str) -> Wanted:
 
 
 def bring(config: Config, wanted: Wanted, folder: Path, *, make: bool) -> dict[str, Any]:
-    """Recover, choose, fetch, upload, wait. Nothing is uploaded until all files are here and right."""
+    """Recover, choose, fetch, upload, wait. Nothing is uploaded until all files that there are are here."""
     begun, moment = time.monotonic(), sets.moment(wanted.time)
     fleet = returning.Fleet(wanted.url, wanted.ca)
     found, said = sets.find(config, moment)
@@ -110,8 +110,14 @@ def bring(config: Config, wanted: Wanted, folder: Path, *, make: bool) -> dict[s
 def put(
     config: Config, wanted: Wanted, fleet: returning.Fleet, upload: list[returning.Document], folder: Path
 ) -> list[str]:
-    """Sentences about what came back and cannot be read."""
-    files = returning.files(config, upload, sets.moment(wanted.time), folder)
+    """Sentences about what did not come back, or cannot be read."""
+    files, lost = returning.files(config, upload, sets.moment(wanted.time), folder)
+    if not files:
+        raise Incomplete(" ".join(["Nothing was uploaded.", *lost]))
     fleet.make(wanted.knowledge_base)
-    ids = {fleet.upload(wanted.knowledge_base, one.name, files[one.sha256]): one.name for one in upload}
-    return fleet.wait(ids, wanted.seconds)
+    ids = {
+        fleet.upload(wanted.knowledge_base, one.name, files[one.sha256]): one.name
+        for one in upload
+        if one.sha256 in files
+    }
+    return lost + fleet.wait(ids, wanted.seconds)

@@ -20,6 +20,7 @@ from ka_backup import gather, sets, wal
 from ka_backup.config import ESCROW, Config
 from ka_backup.errors import BackupError, Incomplete, NoRepository, WrongPassword
 from ka_backup.restic import Repository, Snapshot
+from ka_backup.run_restore_documents import tolerated
 
 NEWEST = 3  # sets that are looked at
 HISTORY = 1 << 20  # bytes of a timeline's history at most
@@ -29,12 +30,16 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 @dataclass
 class Kept:
-    """What snapshots hold, by their ids: names of WAL files, keys of documents; histories by name."""
+    """What snapshots hold, by their ids: names of WAL files, keys of documents; histories by name.
+
+    ``said``: a sentence for each that cannot be read, which holds nothing then.
+    """
 
     path: Path | None = None
     names: dict[str, list[str]] = field(default_factory=dict)
     histories: dict[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
 
     @classmethod
     def load(cls, path: Path) -> Kept:
@@ -58,13 +63,16 @@ class Kept:
         """Names of a snapshot's files."""
         self.used.add(snapshot.id)
         if snapshot.id not in self.names:
-            entries = (Path(entry.path) for entry in repository.ls(snapshot.id))
-            found = [path for path in entries if wanted(path.name)]
+            found: list[Path] = []
+            with tolerated(repository, snapshot, self.said):
+                entries = (Path(entry.path) for entry in repository.ls(snapshot.id))
+                found = [path for path in entries if wanted(path.name)]
+                self.names[snapshot.id] = [path.name for path in found]
             for path in found:
                 if wal.history_of(path.name) and path.name not in self.histories:
-                    self.histories[path.name] = unpacked(sets.dumped(repository, snapshot.id, str(path)))
-            self.names[snapshot.id] = [path.name for path in found]
-        return self.names[snapshot.id]
+                    with tolerated(repository, snapshot, self.said):
+                        self.histories[path.name] = unpacked(sets.dumped(repository, snapshot.id, str(path)))
+        return self.names.get(snapshot.id, [])
 
 
 @dataclass(frozen=True)
@@ -110,8 +118,8 @@ def look(config: Config, kept: Kept) -> Look:
     try:
         best, of_newer = sets.newest_good(found, good)
     except BackupError as error:
-        return Look(newest, None, seen, [*said, str(error)])
-    return Look(newest, best, seen, [*said, *of_newer])
+        return Look(newest, None, seen, [*said, *kept.said, str(error)])
+    return Look(newest, best, seen, [*said, *kept.said, *of_newer])
 
 
 def judge(one: sets.Set, keys: Iterable[str], seen: Seen) -> str:
