@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ka_backup import run_restore_documents as documents
 from ka_backup import run_watch, sets, wal, watch
 from ka_backup.config import Config
 from ka_backup.errors import NoRepository, RepositoryAway, WrongPassword
@@ -35,7 +36,7 @@ def snapshot(name: str, hours: float, *tags: str) -> Snapshot:
 
 
 def seen(files: list[str], **other: Any) -> watch.Seen:
-    given: dict[str, Any] = {"keys": frozenset(KEYS), "escrow": True, "histories": {}} | other
+    given: dict[str, Any] = {"escrow": True, "histories": {}} | other
     return watch.Seen(
         snapshots={"postgres1": [], "postgres2": [Snapshot(BASE, NOON, ("base",))]},
         files=frozenset(files),
@@ -48,17 +49,17 @@ def segments(first: int, last: int, timeline: int = 1) -> list[str]:
 
 
 def test_a_set_is_good_when_base_log_documents_and_escrow_are_there() -> None:
-    assert watch.judge(made(), KEYS, seen(segments(3, 9))) == ""
+    assert watch.judge(made(), [], seen(segments(3, 9))) == ""
 
 
 def test_a_gap_in_the_log_is_named() -> None:
     lacking = [name for name in segments(3, 9) if name != segments(6, 6)[0]]
-    assert "lacks 000000010000000000000006." in watch.judge(made(), KEYS, seen(lacking))
+    assert "lacks 000000010000000000000006." in watch.judge(made(), [], seen(lacking))
 
 
 def test_many_that_are_missing_are_counted() -> None:
     lacking = [*segments(3, 4), *segments(15, 15)]
-    assert watch.judge(made(), KEYS, seen(lacking)).endswith("and 7 more.")
+    assert watch.judge(made(), [], seen(lacking)).endswith("and 7 more.")
 
 
 def test_a_failover_to_another_timeline_is_no_gap_when_its_history_is_there() -> None:
@@ -66,7 +67,7 @@ def test_a_failover_to_another_timeline_is_no_gap_when_its_history_is_there() ->
     texts = {"00000002.history.gz": "1\t0/6000148\tno recovery target specified\n"}
     found = watch.histories(texts, files)
     assert found == {2: [(1, 0x6000148)]}
-    assert watch.judge(made(), KEYS, seen(files, histories=found)) == ""
+    assert watch.judge(made(), [], seen(files, histories=found)) == ""
 
 
 def test_a_history_that_makes_no_sense_leads_nowhere() -> None:
@@ -74,20 +75,20 @@ def test_a_history_that_makes_no_sense_leads_nowhere() -> None:
 
 
 def test_a_base_backup_that_is_gone_is_named() -> None:
-    other = watch.Seen({"postgres2": []}, frozenset(segments(3, 9)), {}, frozenset(KEYS), True)
-    assert "11111111 of postgres2" in watch.judge(made(), KEYS, other)
+    other = watch.Seen({"postgres2": []}, frozenset(segments(3, 9)), {}, True)
+    assert "11111111 of postgres2" in watch.judge(made(), [], other)
 
 
 def test_documents_that_are_missing_are_named() -> None:
-    assert KEYS[1] in watch.judge(made(), KEYS, seen(segments(3, 9), keys=frozenset(KEYS[:1])))
+    assert KEYS[1] in watch.judge(made(), KEYS[1:], seen(segments(3, 9)))
 
 
 def test_documents_that_somebody_else_keeps_are_not_looked_for() -> None:
-    assert watch.judge(made(), KEYS, seen(segments(3, 9), keys=None)) == ""
+    assert watch.lacking(CONFIG, watch.Kept(), KEYS, {}) == set()
 
 
 def test_without_an_escrow_no_set_is_good() -> None:
-    assert "escrow" in watch.judge(made(), KEYS, seen(segments(3, 9), escrow=False))
+    assert "escrow" in watch.judge(made(), [], seen(segments(3, 9), escrow=False))
 
 
 def test_of_documents_the_newest_whole_and_what_came_since_counts() -> None:
@@ -98,8 +99,37 @@ def test_of_documents_the_newest_whole_and_what_came_since_counts() -> None:
         snapshot("new2", -1, "objects-new"),
         snapshot("new3", 3, "objects-new"),
     ]
-    assert [one.id for one in watch.documents(all_of_it)] == ["whole2", "new2", "new3"]
-    assert [one.id for one in watch.documents(all_of_it[1:2])] == ["new1"]
+    assert [one.id for one in documents.recent(all_of_it)] == ["whole2", "new2", "new3"]
+    assert [one.id for one in documents.recent(all_of_it[1:2])] == ["new1"]
+    repository = Repository(CONFIG, "objects1", reader=True)
+    order = documents.ordered((repository, one) for one in [*all_of_it, snapshot("wal", 9, "wal")])
+    assert [one.id for _, one in order] == ["whole2", "new3", "new2", "whole1", "new1"]
+
+
+def test_what_an_empty_disk_has_saved_hides_nothing_of_what_was_saved_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = {"empty": [], "whole": KEYS[:1], "new": KEYS[1:], "oldest": ["c" * 64]}
+    asked: list[str] = []
+
+    def ls(_: object, name: str) -> list[Entry]:
+        asked.append(name)
+        return [Entry(f"/data/objects/{each}", 1) for each in held[name]]
+
+    monkeypatch.setattr(Repository, "ls", ls)
+    config = Config("monitoring1", "monitoring", "rest:https://backup1:8000", documents=["objects1"])
+    there = {
+        "objects1": [
+            snapshot("oldest", -60, "objects"),
+            snapshot("new", -40, "objects-new"),
+            snapshot("whole", -30, "objects"),
+            snapshot("empty", 0, "objects"),
+        ]
+    }
+    assert watch.lacking(config, watch.Kept(), [*KEYS, "c" * 64, "d" * 64], there) == {"d" * 64}
+    asked.clear()
+    assert watch.lacking(config, watch.Kept(), KEYS[:1], there) == set()
+    assert asked == ["empty", "whole"], "older ones are listed only for what is lacking"
 
 
 def test_what_a_snapshot_holds_is_listed_once_and_forgotten_with_it(

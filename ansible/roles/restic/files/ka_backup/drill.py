@@ -15,7 +15,7 @@ from ka_backup import drill_asking, drill_compare, drill_serving, gather, scratc
 from ka_backup.config import Config
 from ka_backup.errors import BackupError, NoRepository
 from ka_backup.restic import Repository, Snapshot
-from ka_backup.run_restore_documents import put_back, some_of, there, tolerated
+from ka_backup.run_restore_documents import put_back, recent, some_of, there, tolerated
 
 BUCKET = "knowledge-assistant"
 ANSWERS = 600.0  # seconds in which the index has to be built anew and all answers right
@@ -113,7 +113,7 @@ class Drill:
         for name in self._config.documents:
             repository = Repository(self._config, name, reader=True)
             try:
-                found += [(repository, one) for one in watch.documents(repository.snapshots())]
+                found += [(repository, one) for one in recent(repository.snapshots())]
             except NoRepository:
                 continue
         return found

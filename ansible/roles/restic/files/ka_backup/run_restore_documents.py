@@ -20,6 +20,7 @@ from pathlib import Path
 from ka_backup.config import Config
 from ka_backup.errors import BackupError, Incomplete, NoRepository, Unusable
 from ka_backup.restic import Repository, Snapshot
+from ka_backup.sets import NEAR
 
 KEY = re.compile(r"[0-9a-f]{64}")
 WHOLE, NEW = "objects", "objects-new"
@@ -135,17 +136,38 @@ def accept(half: Path, bucket: Path, paths: dict[str, str]) -> Iterator[str]:
 
 
 def snapshots(config: Config) -> list[tuple[Repository, Snapshot]]:
-    """Those of raw documents; whole ones first, since they hold most, the newest first."""
+    """All of raw documents, see :func:`ordered`."""
     found: list[tuple[Repository, Snapshot]] = []
     for name in config.documents:
         repository = Repository(config, name, reader=True)
         try:
-            found += [(repository, one) for one in repository.snapshots() if {WHOLE, NEW} & set(one.tags)]
+            found += [(repository, one) for one in repository.snapshots()]
         except NoRepository:
             continue
+    found = ordered(found)
     if not found:
         raise BackupError("No repository holds documents: see monitoring/runbooks/DocumentsNotSaved.md.")
-    return sorted(found, key=lambda one: (WHOLE in one[1].tags, one[1].time), reverse=True)
+    return found
+
+
+def ordered(found: Iterable[tuple[Repository, Snapshot]]) -> list[tuple[Repository, Snapshot]]:
+    """Those of raw documents: the recent ones, then all others; of both first the whole ones, newest first.
+
+    What is saved is what any of them holds: the newest may be of a disk that has lost its documents.
+    """
+    fit = [one for one in found if {WHOLE, NEW} & set(one[1].tags)]
+    names = {repository.name for repository, _ in fit}
+    early = {one.id for name in names for one in recent(one for where, one in fit if where.name == name)}
+    return sorted(fit, key=lambda one: (one[1].id in early, WHOLE in one[1].tags, one[1].time), reverse=True)
+
+
+def recent(found: Iterable[Snapshot]) -> list[Snapshot]:
+    """A repository's newest snapshot of all documents, and those of new ones since; without one, all of these."""
+    by_age = sorted(found, key=lambda one: one.time)
+    whole = [one for one in by_age if WHOLE in one.tags][-1:]
+    # one that was made while the whole was may be the older of both
+    later = [one for one in by_age if NEW in one.tags]
+    return whole + [one for one in later if not whole or one.time >= whole[0].time - NEAR]
 
 
 def batches(keys: list[str], size: int) -> Iterable[list[str]]:

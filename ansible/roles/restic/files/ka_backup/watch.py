@@ -10,7 +10,7 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from ka_backup import gather, sets, wal
 from ka_backup.config import ESCROW, Config
 from ka_backup.errors import BackupError, Incomplete, NoRepository, WrongPassword
 from ka_backup.restic import Repository, Snapshot
-from ka_backup.run_restore_documents import tolerated
+from ka_backup.run_restore_documents import ordered, tolerated
 
 NEWEST = 3  # sets that are looked at
 HISTORY = 1 << 20  # bytes of a timeline's history at most
@@ -82,7 +82,6 @@ class Seen:
     snapshots: dict[str, list[Snapshot]]
     files: frozenset[str]
     histories: wal.Histories
-    keys: frozenset[str] | None
     escrow: bool
     wal_at: datetime | None = None
     objects_at: datetime | None = None
@@ -113,7 +112,7 @@ def look(config: Config, kept: Kept) -> Look:
             keys = sets.keys(Repository(config, one.repository, reader=True), one)
         except Incomplete as error:
             return str(error)
-        return judge(one.set, keys, seen)
+        return judge(one.set, lacking(config, kept, keys, seen.snapshots), seen)
 
     try:
         best, of_newer = sets.newest_good(found, good)
@@ -122,17 +121,16 @@ def look(config: Config, kept: Kept) -> Look:
     return Look(newest, best, seen, [*said, *kept.said, *of_newer])
 
 
-def judge(one: sets.Set, keys: Iterable[str], seen: Seen) -> str:
-    """What a set lacks, in a sentence; empty when it lacks nothing."""
+def judge(one: sets.Set, lost: Collection[str], seen: Seen) -> str:
+    """What a set lacks, in a sentence; empty when it lacks nothing. ``lost`` are in no snapshot."""
     bases = seen.snapshots.get(one.base.repository, [])
     if not any(snapshot.id.startswith(one.base.snapshot) for snapshot in bases):
         return f"Its base backup, {one.base.snapshot[:8]} of {one.base.repository}, is not there."
     why = gap(one, seen.files, seen.histories)
     if why:
         return why
-    lacking = sorted(set(keys) - seen.keys) if seen.keys is not None else []
-    if lacking:
-        return f"Its documents lack {_some(lacking)}."
+    if lost:
+        return f"Its documents lack {_some(sorted(lost))}."
     if not seen.escrow:
         return "There is no escrow of the fleet's secrets. Run backup.yml with the passphrase."
     return ""
@@ -147,17 +145,12 @@ def gap(one: sets.Set, files: Iterable[str], found: wal.Histories) -> str:
 def see(config: Config, kept: Kept, system: str, since: datetime) -> Seen:
     """All that sets of a database since a moment need. Raises BackupError."""
     snapshots, files = logs(config, kept, system, since)
-    keys: set[str] | None = set() if config.documents else None
     for name in config.documents:
-        repository = Repository(config, name, reader=True)
-        snapshots[name] = _snapshots(repository)
-        for one in documents(snapshots[name]):
-            keys = (keys or set()) | set(kept.of(repository, one, is_key))
+        snapshots[name] = _snapshots(Repository(config, name, reader=True))
     return Seen(
         snapshots,
         frozenset(files),
         histories(kept.histories, files),
-        None if keys is None else frozenset(keys),
         has_escrow(config),
         _newest(snapshots, config.databases, ("wal", "wal-closed")),
         _newest(snapshots, config.documents, ("objects", "objects-new")),
@@ -178,13 +171,18 @@ def logs(
     return snapshots, files
 
 
-def documents(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
-    """The newest snapshot of all documents, and those of new ones since; without one, all of new ones."""
-    ordered = sorted(snapshots, key=lambda one: one.time)
-    whole = [one for one in ordered if "objects" in one.tags][-1:]
-    # one that was made while the whole was may be the older of both
-    later = [one for one in ordered if "objects-new" in one.tags]
-    return whole + [one for one in later if not whole or one.time >= whole[0].time - sets.NEAR]
+def lacking(
+    config: Config, kept: Kept, keys: Iterable[str], snapshots: Mapping[str, list[Snapshot]]
+) -> set[str]:
+    """Documents that no snapshot holds; older ones are listed only for what newer ones lack."""
+    left = set(keys) if config.documents else set()
+    for repository, one in ordered(
+        (Repository(config, name, reader=True), one) for name in config.documents for one in snapshots[name]
+    ):
+        if not left:
+            break
+        left.difference_update(kept.of(repository, one, is_key))
+    return left
 
 
 def histories(texts: dict[str, str], names: Iterable[str]) -> wal.Histories:
