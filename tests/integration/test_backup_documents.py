@@ -1,21 +1,28 @@
-"""Raw documents come back out of whichever snapshot holds them whole: restore, return and drill."""
+"""Raw documents: out of whichever snapshot holds them whole, and never fewer into the next than were lost."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import pytest
-from ka_backup import drill, returning, watch
+from ka_backup import drill, returning, run_now, run_objects, watch
 from ka_backup import run_restore_documents as documents
 from ka_backup.config import Config
+from ka_backup.documents import DocumentsLoop
 from ka_backup.drill_compare import Document
-from ka_backup.errors import BackupError, Incomplete, RepositoryAway
+from ka_backup.errors import BackupError, Fewer, Incomplete, RepositoryAway
+from ka_backup.loop import Teller
 from ka_backup.restic import Entry, Repository, Snapshot
+
+from tests.integration import test_backup_loops as loops
 
 MADE = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 SAVED = datetime(2026, 11, 23, 21, 0, 12, tzinfo=UTC)
@@ -193,3 +200,108 @@ def test_a_file_that_is_not_what_its_name_says_counts_as_missing_when_it_is_read
     assert documents.there(file, file.name, hashed=False)
     assert not documents.there(file, file.name, hashed=True)
     assert not documents.there(tmp_path / "none", "none", hashed=True)
+
+
+class Store:
+    """A folder of ten documents that are saved, and the loop that saves them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.shelf, self.now = folder / "objects", loops.Shelf(), 1_000_000.0
+        for number in range(10):
+            self.put(str(number).encode())
+        self.loop = self.started()
+        self.loop.once()
+        assert self.shelf.tags == ["objects"]
+
+    def started(self) -> DocumentsLoop:
+        return DocumentsLoop(self.root, self.shelf, Teller(print), lambda: self.now)
+
+    def put(self, content: bytes) -> str:
+        return loops.document(self.root, content, self.now - 3600)
+
+    def lose(self, count: int) -> None:
+        for file in [file for file in sorted(self.root.rglob("*")) if file.is_file()][:count]:
+            file.unlink()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def test_an_empty_disk_makes_no_snapshot_of_all_and_new_documents_are_saved_all_the_same(
+    store: Store,
+) -> None:
+    store.lose(10)
+    loop, new = store.started(), store.put(b"new")
+    with pytest.raises(
+        Fewer, match=r"holds 1 files, .* all 10: .*restore_only=documents.*documents_fewer=yes"
+    ):
+        loop.once()
+    assert store.shelf.made_of[1:] == [("objects-new", {new: b"new"})]
+    assert loop.failed
+    assert loop.saved_at == store.now
+    with pytest.raises(Fewer):
+        loop.once()
+    assert store.shelf.tags == ["objects", "objects-new"]
+
+
+def test_once_the_documents_are_back_all_of_them_are_saved_again(store: Store) -> None:
+    store.lose(10)
+    loop = store.started()
+    with pytest.raises(Fewer):
+        loop.once()
+    for number in range(10):
+        store.put(str(number).encode())
+    loop.once()
+    assert store.shelf.tags[-1] == "objects"
+    assert not loop.failed
+
+
+def test_half_of_the_documents_is_enough(store: Store) -> None:
+    store.lose(5)
+    store.started().once()
+    assert store.shelf.tags == ["objects", "objects"]
+
+
+def test_with_a_word_fewer_documents_are_all_and_the_next_are_measured_by_them(store: Store) -> None:
+    store.lose(9)
+    store.now += 6 * 3600
+    with pytest.raises(Fewer):
+        store.loop.once(everything=True)
+    store.loop.once(everything=True, fewer=True)
+    store.started().once()
+    assert store.shelf.tags == ["objects"] * 3
+
+
+def ask(folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Ask for all while the loop runs as a unit does."""
+    monkeypatch.setattr(run_now, "FOLDER", folder)
+    work, ended = run_objects._Asked(store.loop, folder / run_objects.REQUEST), threading.Event()
+
+    def passes() -> None:
+        while not ended.is_set():
+            with suppress(Fewer):
+                work.once()
+            time.sleep(0.02)
+
+    unit = threading.Thread(target=passes)
+    unit.start()
+    try:
+        return run_now.main(Config("objects1", "objects", ""), ["objects", *words])
+    finally:
+        ended.set()
+        unit.join()
+
+
+def test_who_asks_for_all_is_told_at_once_that_it_is_refused_and_may_say_the_word(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask(tmp_path, store, monkeypatch) == 0
+    store.lose(8)
+    with pytest.raises(Fewer, match="documents_fewer=yes"):
+        ask(tmp_path, store, monkeypatch)
+    assert store.shelf.tags == ["objects", "objects"]
+    assert ask(tmp_path, store, monkeypatch, "fewer") == 0
+    assert store.shelf.tags == ["objects", "objects", "objects"]
+    assert not (tmp_path / run_objects.REQUEST).exists()

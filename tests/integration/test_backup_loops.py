@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from ka_backup import base, postgres, wal
 from ka_backup.documents import DocumentsLoop
 from ka_backup.errors import BackupError, NoRepository, RepositoryAway
 from ka_backup.loop import Loop, Teller
+from ka_backup.restic import Snapshot
 from ka_backup.walloop import REQUEST, WalLoop
 
 
@@ -19,19 +21,26 @@ class Shelf:
     """A repository: snapshots by tag, each with the contents of its files by name."""
 
     def __init__(self) -> None:
-        self.snapshots: list[tuple[str, dict[str, bytes]]] = []
+        self.made_of: list[tuple[str, dict[str, bytes]]] = []
         self.trouble: BackupError | None = None
         self.made = 0
 
     def _take(self, tags: list[str], files: Iterable[Path]) -> str:
         if self.trouble:
             raise self.trouble
-        self.snapshots.append((tags[0], {path.name: path.read_bytes() for path in files}))
-        return f"{len(self.snapshots):064x}"
+        self.made_of.append((tags[0], {path.name: path.read_bytes() for path in files}))
+        return f"{len(self.made_of):064x}"
 
     def init_if_missing(self) -> None:
         self.made += 1
         self.trouble = None
+
+    def snapshots(self, tags: list[str]) -> list[Snapshot]:
+        if self.trouble:
+            raise self.trouble
+        counts = [len(files) for tag, files in self.made_of if tag in tags]
+        at = datetime(2026, 11, 23, tzinfo=UTC)
+        return [Snapshot(str(n), at, summary={"total_files_processed": n}) for n in counts]
 
     def backup_folder(
         self, path: str | Path, tags: list[str], seconds: float = 0, exclude: object = ()
@@ -43,12 +52,12 @@ class Shelf:
 
     @property
     def tags(self) -> list[str]:
-        return [tag for tag, _ in self.snapshots]
+        return [tag for tag, _ in self.made_of]
 
     def held(self) -> set[str]:
         """As a restore sees it: the newest `wal`, and all of the closed ones."""
-        newest = [files for tag, files in self.snapshots if tag == "wal"][-1:]
-        closed = [files for tag, files in self.snapshots if tag == "wal-closed"]
+        newest = [files for tag, files in self.made_of if tag == "wal"][-1:]
+        closed = [files for tag, files in self.made_of if tag == "wal-closed"]
         return {name for files in newest + closed for name in files if name.endswith(".gz")}
 
 
@@ -117,7 +126,7 @@ def test_what_a_primary_writes_is_saved_and_an_idle_one_marks_the_time_twice_a_m
         assert case.shelf.held() == set(case.database.segments)
         assert case.loop.saved_at == case.database.now
     assert len(case.database.segments) == 4
-    assert len(case.shelf.snapshots) == 4  # nothing new, no snapshot
+    assert len(case.shelf.made_of) == 4  # nothing new, no snapshot
 
 
 def test_an_hour_is_closed_saved_and_removed_and_all_of_it_is_held(case: Case) -> None:
@@ -162,7 +171,7 @@ def test_a_standby_saves_nothing_and_all_that_it_kept_once_it_takes_over(case: C
     for _ in range(5):
         case.database.keep()
         case.step()
-    assert case.shelf.snapshots == []
+    assert case.shelf.made_of == []
     case.database.role = True
     case.again()
     case.step()
@@ -245,14 +254,14 @@ def test_all_documents_are_saved_first_then_only_the_new_ones(tmp_path: Path) ->
     loop = DocumentsLoop(tmp_path, shelf, Teller(print), lambda: now[0])
     old = document(tmp_path, b"old", now[0] - 3600)
     loop.once()
-    assert shelf.snapshots == [("objects", {old: b"old"})]
+    assert shelf.made_of == [("objects", {old: b"old"})]
     now[0] += 20
     loop.once()
-    assert len(shelf.snapshots) == 1
+    assert len(shelf.made_of) == 1
     new = document(tmp_path, b"new", now[0])
     now[0] += 20
     loop.once()
-    assert shelf.snapshots[1:] == [("objects-new", {new: b"new"})]
+    assert shelf.made_of[1:] == [("objects-new", {new: b"new"})]
     now[0] += 6 * 3600
     loop.once()
     assert shelf.tags == ["objects", "objects-new", "objects"]
@@ -268,7 +277,7 @@ def test_a_document_that_is_half_written_is_saved_once_it_is_whole(tmp_path: Pat
     document(tmp_path, b"whole", now[0], name)
     now[0] += 20
     loop.once()
-    assert shelf.snapshots[1:] == [("objects-new", {name: b"whole"})]
+    assert shelf.made_of[1:] == [("objects-new", {name: b"whole"})]
     assert said == []
 
 
@@ -299,7 +308,7 @@ def test_new_documents_wait_while_the_repository_is_away(tmp_path: Path) -> None
     now[0] += 20
     loop.once()
     assert shelf.made == 1
-    assert shelf.snapshots[-1] == ("objects-new", {new: b"new"})
+    assert shelf.made_of[-1] == ("objects-new", {new: b"new"})
 
 
 def test_a_loop_says_once_what_is_wrong_and_once_that_it_is_well(tmp_path: Path) -> None:

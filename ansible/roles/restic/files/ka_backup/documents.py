@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Protocol
 
 from ka_backup import metrics
-from ka_backup.errors import NoRepository
+from ka_backup.errors import Fewer, NoRepository
 from ka_backup.loop import Teller
+from ka_backup.restic import Snapshot
 
 WHOLE = 6 * 3600.0  # seconds between snapshots of all
 SETTLED = 60.0  # seconds after which a file that is older than a snapshot was whole in it
 PATIENCE = 600.0  # seconds after which a file that is not what its name says is told of
 MOST = 20_000  # new files in one snapshot; more come in the next pass
+LEAST = 0.5  # of the files of the last snapshot of all, that the next one has to have
 GRAIN = 3.0  # seconds in which a folder may change again without another time
 
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -37,6 +39,9 @@ class Saver(Protocol):
         """See Repository."""
 
     def backup_files(self, paths: Iterable[str | Path], tags: list[str]) -> str:
+        """See Repository."""
+
+    def snapshots(self, tags: list[str]) -> list[Snapshot]:
         """See Repository."""
 
 
@@ -102,12 +107,14 @@ class DocumentsLoop:
         self.damaged = 0
         self.failed = False
 
-    def once(self, everything: bool = False) -> None:
-        """Raises BackupError or OSError."""
+    def once(self, everything: bool = False, fewer: bool = False) -> None:
+        """Raises BackupError or OSError; Fewer, unless that is meant so: new files are saved all the same."""
         self.failed = True
-        began = self._clock()
+        began, refused = self._clock(), ""
         if everything or self._all_at is None or not abs(began - self._all_at) < WHOLE:
-            self._save_all(began)
+            refused = "" if fewer else self._lost()
+            if not refused:
+                self._save_all(began)
         there = set(self._scan.files())
         self._known &= there
         new, behind = self._new(sorted(there - self._known), began)
@@ -116,7 +123,25 @@ class DocumentsLoop:
             self._known.update(new)
         if not behind:
             self.saved_at = began
+        if refused:
+            raise Fewer(refused)
         self.failed = False
+
+    def _lost(self) -> str:
+        """Why no snapshot of all is made: a disk that was lost would pass for all that there is."""
+        try:
+            last = self._repository.snapshots(["objects"])[-1:]
+        except NoRepository:
+            return ""
+        before = max((int(one.summary.get("total_files_processed", 0)) for one in last), default=0)
+        now = sum(len(files) for _, _, files in os.walk(self._root))
+        if now >= LEAST * before:
+            return ""
+        return (
+            f"{self._root} holds {now} files, the last snapshot of all {before}: no new one is made. Was "
+            "the disk lost, bring them back: restore.yml -e restore_only=documents. Were they "
+            "removed on purpose: backup.yml -e documents_fewer=yes."
+        )
 
     def _save_all(self, began: float) -> None:
         before = [path for path in self._scan.files() if _written(path) < began - SETTLED]

@@ -35,5 +35,9 @@ class Incomplete(BackupError):
         self.snapshot = snapshot
 
 
+class Fewer(BackupError):
+    """Much of what was there is gone, and may have been lost."""
+
+
 class NoSet(BackupError):
     """No set is good, or none goes back so far."""

@@ -1,7 +1,7 @@
-"""now objects|base|wal: have it saved now, as root, and wait; what was saved is printed as JSON.
+"""now objects [fewer]|base|wal: have it saved now, as root, and wait; what was saved is printed as JSON.
 
 The unit that always does it is asked, so that nothing is done twice; ``base`` does nothing where it is
-another server's turn.
+another server's turn. ``fewer``: although there are much fewer documents than were saved before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ka_backup import postgres, run_base, run_objects, wal, walloop
 from ka_backup.config import Config
-from ka_backup.errors import BackupError, Unusable
+from ka_backup.errors import BackupError, Fewer, Unusable
 
 FOLDER = Path("/var/lib/ka-backup")
 SECONDS = 900.0
@@ -23,8 +23,12 @@ SECONDS = 900.0
 def main(config: Config, arguments: list[str]) -> int:
     """0: it is saved."""
     began = time.monotonic()
-    if arguments == ["objects"]:
-        _ask(FOLDER / run_objects.REQUEST, "backup-objects")
+    if arguments in (["objects"], ["objects", run_objects.FEWER]):
+        refused = FOLDER / run_objects.REFUSED
+        refused.unlink(missing_ok=True)
+        _ask(FOLDER / run_objects.REQUEST, "backup-objects", "".join(arguments[1:]))
+        if refused.exists():
+            raise Fewer(refused.read_text(encoding="utf-8"))
         _print(config, "objects", began)
     elif arguments == ["wal"]:
         _ask(Path(config.spool) / walloop.REQUEST, "backup-wal")
@@ -34,13 +38,15 @@ def main(config: Config, arguments: list[str]) -> int:
             _base(config)
             _print(config, "base", began)
     else:
-        raise Unusable("Say what is to be saved: backup now objects, base or wal")
+        raise Unusable("Say what is to be saved: backup now objects [fewer], base or wal")
     return 0
 
 
-def _ask(request: Path, unit: str) -> None:
-    """By a file that goes when it is done."""
-    request.touch()
+def _ask(request: Path, unit: str, word: str = "") -> None:
+    """By a file that goes when it is done; it is there with its word, or not at all."""
+    new = request.with_name(f"{request.name}.new")
+    new.write_text(word, encoding="ascii")
+    new.replace(request)
     until = time.monotonic() + SECONDS
     while request.exists():
         if time.monotonic() > until:

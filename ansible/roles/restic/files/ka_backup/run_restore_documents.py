@@ -162,7 +162,7 @@ def ordered(found: Iterable[tuple[Repository, Snapshot]]) -> list[tuple[Reposito
 
 
 def recent(found: Iterable[Snapshot]) -> list[Snapshot]:
-    """A repository's newest snapshot of all documents, and those of new ones since; without one, all of these."""
+    """A repository's newest snapshot of all documents, and those of new ones since; or all of these."""
     by_age = sorted(found, key=lambda one: one.time)
     whole = [one for one in by_age if WHOLE in one.tags][-1:]
     # one that was made while the whole was may be the older of both
