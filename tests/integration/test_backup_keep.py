@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ka_backup import run_check
+from ka_backup import run_check, run_retention, sets
 from ka_backup.config import Config
+from ka_backup.errors import BackupError, Incomplete
 from ka_backup.keep import Held, Policy, forget, superseded
 from ka_backup.metrics import Samples, text, write
-from ka_backup.restic import Snapshot
+from ka_backup.restic import Entry, Repository, Snapshot
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 POLICY = Policy()
@@ -128,6 +129,131 @@ def test_a_clock_an_hour_off_changes_nothing() -> None:
 
 def test_what_nobody_knows_stays() -> None:
     assert not gone([*daily(3), held("odd", "by-hand", 900 * DAY)])
+
+
+class Shelf:
+    """Keys that snapshots hold, and that sets name, by the snapshots' names."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.held: dict[str, str] = {}
+        self.sets: dict[str, str | BackupError] = {}
+        self.listed: list[str] = []
+        self.went: list[str] = []
+        monkeypatch.setattr(Repository, "ls", lambda _, name: self._ls(name))
+        monkeypatch.setattr(sets, "read", lambda _, one: one.id)
+        monkeypatch.setattr(sets, "keys", lambda _, name: self._keys(name))
+        self._patch = monkeypatch
+        self.config = Config("backup1", "backup", "/nowhere")
+
+    def _ls(self, name: str) -> list[Entry]:
+        self.listed.append(name)
+        return [Entry(f"/data/objects/{64 * each}", 1) for each in self.held[name]]
+
+    def _keys(self, name: str) -> list[str]:
+        found = self.sets[name]
+        if isinstance(found, BackupError):
+            raise found
+        return [64 * each for each in found]
+
+    def spared(self, found: list[Held], *gone: str) -> set[str]:
+        """Which stay, though they would go."""
+        going = [each for each in found if each.snapshot.id in gone]
+        left = run_retention.spared(self.config, found, going)
+        return set(gone) - {each.snapshot.id for each in left}
+
+    def all(self, found: list[Held]) -> tuple[set[str], list[str]]:
+        """What goes when all of it is done, and the problems that are told."""
+        gone: list[Held] = []
+
+        def forget(_: Config, some: list[Held]) -> list[str]:
+            gone.extend(some)
+            return []
+
+        self._patch.setattr(run_retention, "_gather", lambda _: (found, []))
+        self._patch.setattr(run_retention, "_forget", forget)
+        self._patch.setattr(run_retention, "datetime", type("Clock", (), {"now": lambda _: NOW}))
+        problems = run_retention._all(self.config, POLICY, "1M")
+        return {each.snapshot.id for each in gone}, problems
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    return Shelf(monkeypatch)
+
+
+FOUND = [
+    held("set", "set", 10 * DAY),
+    held("empty", "objects", DAY, where="o1"),
+    held("fresh", "objects-new", DAY, where="o1"),
+    held("late", "objects", 20 * DAY, where="o1"),
+    held("early", "objects", 21 * DAY, where="o1"),
+    held("old", "objects-new", 22 * DAY, where="o1"),
+]
+
+
+def test_the_last_snapshot_with_a_document_that_a_kept_set_names_never_goes(shelf: Shelf) -> None:
+    shelf.sets = {"set": "abc"}
+    shelf.held = {"empty": "", "fresh": "z", "late": "a", "early": "ab", "old": "bc"}
+    assert shelf.spared(FOUND, "late", "early", "old") == {"late", "early", "old"}
+    shelf.held["late"] = "ab"
+    assert shelf.spared(FOUND, "late", "early", "old") == {"late", "old"}, "the newest of those that hold it"
+
+
+def test_what_kept_snapshots_hold_lets_older_ones_go(shelf: Shelf) -> None:
+    shelf.sets = {"set": "ab"}
+    shelf.held = {"empty": "a", "fresh": "b", "late": "ab", "early": "ab", "old": "b"}
+    assert shelf.spared(FOUND, "late", "early", "old") == set()
+    shelf.listed.clear()
+    shelf.held["empty"] = "ab"
+    assert shelf.spared(FOUND, "late", "early", "old") == set()
+    assert shelf.listed == ["empty"], "nothing more is read than is needed"
+
+
+def test_a_document_that_no_snapshot_holds_keeps_none(shelf: Shelf) -> None:
+    shelf.sets = {"set": "x"}
+    shelf.held = {"empty": "", "late": "a", "early": "a", "old": "b"}
+    assert shelf.spared(FOUND, "late", "early", "old") == set()
+    assert "fresh" not in shelf.listed
+
+
+def test_documents_that_only_a_set_names_that_goes_as_well_go_with_it(shelf: Shelf) -> None:
+    shelf.sets = {"set": "a"}
+    shelf.held = {"empty": "", "late": "a"}
+    assert shelf.spared(FOUND, "set", "late") == set()
+
+
+def test_what_is_tagged_as_a_set_and_is_none_keeps_nothing(shelf: Shelf) -> None:
+    shelf.sets = {"set": Incomplete("This is no set.")}
+    shelf.held = {"empty": "", "late": "a"}
+    assert shelf.spared(FOUND, "late") == set()
+
+
+def months(shelf: Shelf) -> list[Held]:
+    """A base, a set and a snapshot of all on each day; an empty one since the disk was lost 70 days ago."""
+    found = daily(90)
+    for day in range(90):
+        found.append(held(f"all{day}", "objects", day * DAY + timedelta(hours=3), where="o1"))
+        shelf.held[f"all{day}"] = "ab" if day >= 70 else ""
+        shelf.sets[f"set{day}"] = "ab"
+    return found
+
+
+def test_retention_loses_no_document_by_snapshots_of_an_empty_disk(shelf: Shelf) -> None:
+    gone, problems = shelf.all(months(shelf))
+    assert problems == []
+    assert "all70" not in gone
+    assert {f"all{day}" for day in range(71, 90)} | {"all69"} <= gone
+
+
+def test_where_a_set_cannot_be_read_no_document_goes_and_it_is_told(shelf: Shelf) -> None:
+    found = months(shelf)
+    shelf.sets["set3"] = BackupError("The tree is damaged.")
+    gone, problems = shelf.all(found)
+    assert not {name for name in gone if name.startswith("all")}
+    assert {name for name in gone if name.startswith("base")}
+    assert problems == [
+        "No snapshot of documents goes, since nobody knows what sets need: The tree is damaged."
+    ]
 
 
 def fresh(since: float = 0.0) -> dict[str, object]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
-from ka_backup import keeping, metrics
+from ka_backup import keeping, metrics, sets
 from ka_backup.config import ESCROW, Config
-from ka_backup.errors import BackupError
-from ka_backup.keep import Held, Policy, forget, superseded
+from ka_backup.errors import BackupError, Incomplete
+from ka_backup.keep import NEW, SET, WHOLE, Held, Policy, forget, superseded
 from ka_backup.restic import DAY, LONG, Repository
+from ka_backup.run_restore_documents import KEY
 
 AT_ONCE = 200  # snapshots in one command line
 
@@ -49,6 +53,11 @@ def _all(config: Config, policy: Policy, repack: str) -> list[str]:
     found, problems = _gather(config)
     now = datetime.now(UTC)
     gone = superseded(found, policy, now) if problems else forget(found, policy, now)
+    try:
+        gone = spared(config, found, gone)
+    except BackupError as error:
+        gone = [each for each in gone if not _documents(each)]
+        problems.append(f"No snapshot of documents goes, since nobody knows what sets need: {error}")
     problems += _forget(config, gone)
     for name in keeping.names(config):
         try:
@@ -72,6 +81,58 @@ def _gather(config: Config) -> tuple[list[Held], list[str]]:
         except BackupError as error:
             problems.append(str(error))
     return found, problems
+
+
+def spared(config: Config, found: list[Held], gone: list[Held]) -> list[Held]:
+    """What goes, without the last snapshots that hold a document that a kept set names.
+
+    Raises BackupError when a set or a snapshot cannot be read.
+    """
+    going = [each for each in gone if _documents(each)]
+    if not going:
+        return gone
+    kept = [each for each in found if each not in set(gone)]
+    wanted = _named(config, [each for each in kept if each.tagged(SET)])
+    for each in _newest_first(each for each in kept if each.tagged(WHOLE)):
+        if not wanted:
+            break
+        wanted -= _keys(config, each)
+    # snapshots of new ones are many; they are listed only for what is at stake
+    held = {each: wanted & _keys(config, each) for each in _newest_first(going) if wanted}
+    last = set[str]().union(*held.values())
+    for each in _newest_first(each for each in kept if each.tagged(NEW)):
+        if not last:
+            break
+        last -= _keys(config, each)
+    stay = set()
+    for each, keys in held.items():
+        if keys & last:
+            stay.add(each)
+            last -= keys
+    return [each for each in gone if each not in stay]
+
+
+def _documents(one: Held) -> bool:
+    return one.tagged(WHOLE) or one.tagged(NEW)
+
+
+def _newest_first(held: Iterable[Held]) -> list[Held]:
+    return sorted(held, key=lambda each: each.snapshot.time, reverse=True)
+
+
+def _named(config: Config, held: Iterable[Held]) -> set[str]:
+    """Documents that sets name; what is no set, whoever wrote it, names none."""
+    wanted: set[str] = set()
+    for each in held:
+        repository = Repository(config, each.repository, reader=True)
+        with contextlib.suppress(Incomplete):
+            wanted.update(sets.keys(repository, sets.read(repository, each.snapshot)))
+    return wanted
+
+
+def _keys(config: Config, one: Held) -> set[str]:
+    entries = Repository(config, one.repository, reader=True).ls(one.snapshot.id)
+    return {name for entry in entries if KEY.fullmatch(name := Path(entry.path).name)}
 
 
 def _forget(config: Config, gone: list[Held]) -> list[str]:
