@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ka_backup import run_check, run_retention, sets
+from ka_backup import keeping, run_check, run_retention, sets
 from ka_backup.config import Config
 from ka_backup.errors import BackupError, Incomplete
 from ka_backup.keep import Held, Policy, forget, superseded
@@ -243,6 +243,20 @@ def test_retention_loses_no_document_by_snapshots_of_an_empty_disk(shelf: Shelf)
     assert problems == []
     assert "all70" not in gone
     assert {f"all{day}" for day in range(71, 90)} | {"all69"} <= gone
+
+
+def test_while_a_snapshot_is_damaged_nothing_goes_that_it_may_need(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(_: Config, repository: Repository) -> list[Held]:
+        repository.damaged = ["p1, cccccccc: This snapshot is damaged."]
+        return months(shelf)
+
+    monkeypatch.setattr(keeping, "names", lambda _: ["p1"])
+    monkeypatch.setattr(keeping, "held", found)
+    monkeypatch.setattr(Repository, "run", lambda *_, **__: "")
+    monkeypatch.setattr(run_retention, "_forget", lambda _, gone: [each.snapshot.id for each in gone])
+    assert run_retention._all(shelf.config, POLICY, "1M") == ["p1, cccccccc: This snapshot is damaged."]
 
 
 def test_where_a_set_cannot_be_read_no_document_goes_and_it_is_told(shelf: Shelf) -> None:

@@ -168,6 +168,22 @@ def test_a_repository_that_takes_no_connection_is_away_at_once(stand: Stand) -> 
         Repository(config, "postgres1").run("cat", "config")
 
 
+def test_snapshots_that_restic_leaves_out_are_named(stand: Stand) -> None:
+    said = f'Ignoring "{PACK}": failed to load snapshot cccccccc: LoadRaw: invalid data returned'
+    repository = stand.does(f"echo '{said}' >&2; echo '[]'")
+    assert repository.snapshots() == []
+    assert repository.damaged == ["postgres1, cccccccc: This snapshot is damaged."]
+    stand.does("echo '[]'")
+    repository.snapshots()
+    assert repository.damaged == []
+
+
+def test_a_restic_that_breaks_down_is_told_by_its_first_words(stand: Stand) -> None:
+    shell = "echo 'panic: runtime error' >&2; echo '\tmain.go:172 +0x267' >&2; exit 2"
+    with pytest.raises(BackupError, match="with 2: panic: runtime error"):
+        list(stand.does(shell).ls("x"))
+
+
 @pytest.mark.parametrize(
     "error", [RepositoryAway("unexpected EOF"), BackupError("ciphertext"), Incomplete("no JSON")]
 )

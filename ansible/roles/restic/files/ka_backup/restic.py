@@ -99,6 +99,8 @@ class Repository:
         self.reader = reader
         self.where = f"{config.url.rstrip('/')}/{name}"
         self._password = password
+        self._said = ""
+        self.damaged: list[str] = []
 
     def run(
         self,
@@ -118,6 +120,7 @@ class Repository:
             self._once(("unlock",), SHORT)
             done = self._once(args, max(ANSWERS, until - time.monotonic()), given=given, to=to, folder=folder)
         self._judge(done, seconds)
+        self._said = done.error
         return done.out
 
     def init_if_missing(self) -> None:
@@ -172,9 +175,11 @@ class Repository:
             return self._backup(["--force", "--", *sorted(files)], tags, seconds, folder)
 
     def snapshots(self, tags: Sequence[str] | None = None) -> list[Snapshot]:
-        """Those with all of these tags, or all; oldest first."""
+        """Those with all of these tags, or all; oldest first. ``damaged`` names what restic leaves out."""
         chosen = [f"--tag={','.join(tags)}"] if tags else []
         found = _json(self.run("snapshots", "--json", *chosen), self.where)
+        ignored = re.findall(r'^Ignoring "([0-9a-f]{8})', self._said, re.MULTILINE)
+        self.damaged = [f"{self.name}, {each}: This snapshot is damaged." for each in ignored]
         return sorted((decode(each) for each in found or []), key=lambda each: each.time)
 
     def dump(self, snapshot: str, path: str, to: str | Path | IO[bytes], seconds: float = DAY) -> None:
@@ -354,7 +359,7 @@ def _made(out: str) -> str:
 def _last(error: str) -> str:
     """The last line that says something, as text."""
     lines = [str(_maybe(line).get("message") or line).strip() for line in error.splitlines()]
-    fatal = [line for line in lines if line.startswith("Fatal:")]
+    fatal = [line for line in lines if line.startswith(("Fatal:", "panic:"))]
     said = (fatal or [line for line in lines if line] or [""])[-1]
     return said.removeprefix("Fatal: ").rstrip(".")[:500]
 

@@ -49,7 +49,7 @@ def _thin(config: Config, policy: Policy) -> list[str]:
 
 
 def _all(config: Config, policy: Policy, repack: str) -> list[str]:
-    """A repository that cannot be read may hold the oldest base, so nothing that bases need goes then."""
+    """What cannot be read may be the oldest base, or a set, so nothing that these need goes then."""
     found, problems = _gather(config)
     now = datetime.now(UTC)
     gone = superseded(found, policy, now) if problems else forget(found, policy, now)
@@ -72,12 +72,13 @@ def _all(config: Config, policy: Policy, repack: str) -> list[str]:
 
 def _gather(config: Config) -> tuple[list[Held], list[str]]:
     found: list[Held] = []
-    problems = []
+    problems: list[str] = []
     for name in keeping.names(config):
         repository = Repository(config, name)
         try:
             repository.run("unlock")  # what is left of somebody who is no more
             found += keeping.held(config, repository)
+            problems += repository.damaged  # nobody knows what belongs to it
         except BackupError as error:
             problems.append(str(error))
     return found, problems

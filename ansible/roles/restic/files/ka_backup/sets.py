@@ -297,7 +297,8 @@ def dumped(repository: Repository, snapshot: str, path: str) -> bytes:
 
 
 def listed(config: Config) -> tuple[list[tuple[Repository, Snapshot]], list[str]]:
-    """All snapshots of sets, newest first, unread; and a sentence for each repository that cannot be asked.
+    """All snapshots of sets, newest first, unread; and a sentence for each repository that cannot be asked,
+    and each snapshot there that is damaged.
 
     Raises what a repository raises, when none can be asked.
     """
@@ -305,17 +306,19 @@ def listed(config: Config) -> tuple[list[tuple[Repository, Snapshot]], list[str]
 
     found: list[tuple[Repository, Snapshot]] = []
     away: list[BackupError] = []
+    said: list[str] = []
     for name in config.databases:
         repository = Repository(config, name, reader=True)
         try:
             found += [(repository, snapshot) for snapshot in repository.snapshots(tags=[TAG])]
+            said += repository.damaged
         except NoRepository:  # a host that never was the one to write
             continue
         except BackupError as error:
             away.append(error)
     if away and not found:
         raise away[0]
-    return sorted(found, key=lambda one: one[1].time, reverse=True), [str(error) for error in away]
+    return sorted(found, key=lambda one: one[1].time, reverse=True), [*map(str, away), *said]
 
 
 def every(config: Config, newest: int | None = None) -> tuple[list[Found], list[str]]:

@@ -146,7 +146,9 @@ def see(config: Config, kept: Kept, system: str, since: datetime) -> Seen:
     """All that sets of a database since a moment need. Raises BackupError."""
     snapshots, files = logs(config, kept, system, since)
     for name in config.documents:
-        snapshots[name] = _snapshots(Repository(config, name, reader=True))
+        repository = Repository(config, name, reader=True)
+        snapshots[name] = _snapshots(repository)
+        kept.said += repository.damaged
     return Seen(
         snapshots,
         frozenset(files),
